@@ -1,0 +1,135 @@
+"""Reads the YAML files: safe, duplicate keys refused, every error says what is wrong, what follows and what mends it."""
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from environments.gemini import Catalogue
+from environments.names import Names
+from environments.parity import Parity
+from environments.schema import Environment, Organisation
+from environments.tasks import Tasks
+
+HERE = Path(__file__).parent
+NOT_ENVIRONMENTS = {"organisation", "tasks", "models", "parity"}
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class ConfigurationError(Exception):
+    """A file of this folder is missing or wrong; the message is complete and meant for people."""
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice, where YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key {key!r} is given twice", problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def read(path: Path, model: type[Model]) -> Model:
+    """Parse and validate one YAML file.
+
+    Raises:
+        ConfigurationError: when the file cannot be read, is not YAML or does not fit the model.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{path.name} cannot be read: {error}. Nothing was changed. Restore the file, e.g. git checkout -- {path.name}"
+        ) from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path.name} is not valid YAML: {error}. Nothing was changed. Mend the line named above.") from None
+    try:
+        # Strict validation of parsed YAML: dates arrive as dates, so the Python mode is the right one.
+        return model.model_validate(content)
+    except ValidationError as error:
+        faults = "\n".join(
+            f"  {'.'.join(map(str, e['loc'])) or '(top level)'}: {e['msg']} (found {e['input']!r:.80})" for e in error.errors()
+        )
+        schema = f"environments/schemas/{model.__name__.lower()}.schema.json"
+        raise ConfigurationError(
+            f"{path.name} does not fit its schema:\n{faults}\nNothing was changed. Mend the lines above; {schema} lists what is allowed."
+        ) from None
+
+
+def environment_names(root: Path = HERE) -> list[str]:
+    """Names of all environments that have a file, sorted."""
+    return sorted(p.stem for p in root.glob("*.yaml") if p.stem not in NOT_ENVIRONMENTS)
+
+
+def load(name: str, root: Path = HERE) -> Environment:
+    """The environment `name`.
+
+    Raises:
+        ConfigurationError: when there is no such environment or its file is wrong.
+    """
+    known = environment_names(root)
+    if name not in known:
+        raise ConfigurationError(
+            f"there is no environment {name!r}. Nothing was changed. Use one of {', '.join(known)}, or add environments/{name}.yaml."
+        )
+    environment = read(root / f"{name}.yaml", Environment)
+    if environment.name != name:
+        raise ConfigurationError(
+            f"{name}.yaml names itself {environment.name!r}. Two environments could share names and state. Set name: {name}."
+        )
+    return environment
+
+
+def load_all(root: Path = HERE) -> list[Environment]:
+    """Every environment, sorted by name, after checking that no two share what would let one damage the other.
+
+    Raises:
+        ConfigurationError: when a file is wrong or two environments share a project, a state bucket or a service account.
+    """
+    environments = [load(name, root) for name in environment_names(root)]
+    organisation_ = organisation(root)
+    owners: dict[str, str] = {}
+    for environment in environments:
+        names = Names(organisation_, environment)
+        for owned in (
+            f"project {environment.project.id}",
+            f"bucket {names.state_bucket}",
+            *(f"account {names.service_account(d)}" for d in names.DUTIES),
+        ):
+            if owned in owners:
+                raise ConfigurationError(
+                    f"{owners[owned]} and {environment.name} would share the {owned}. A change in one would reach the other. Give each its own project id."
+                )
+            owners[owned] = environment.name
+    return environments
+
+
+def organisation(root: Path = HERE) -> Organisation:
+    """How this organisation names things."""
+    return read(root / "organisation.yaml", Organisation)
+
+
+def tasks(root: Path = HERE) -> Tasks:
+    """The machine-learning tasks."""
+    found = read(root / "tasks.yaml", Tasks)
+    names = [task.name for task in found.tasks]
+    if len(set(names)) != len(names):
+        raise ConfigurationError(f"tasks.yaml names a task twice: {names}. Two tasks would share one endpoint. Rename one.")
+    return found
+
+
+def catalogue(root: Path = HERE) -> Catalogue:
+    """The Gemini models that code may name."""
+    return read(root / "models.yaml", Catalogue)
+
+
+def parity(root: Path = HERE) -> Parity:
+    """Where environments may differ."""
+    return read(root / "parity.yaml", Parity)
