@@ -5,6 +5,7 @@ Nothing here knows an address. Imports are inside the methods, since each librar
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -39,8 +40,7 @@ class Clients:
 
     def vertex(self) -> ModuleType:
         """`google.cloud.aiplatform`, initialised for this environment's project, region and staging bucket."""
-        from google.cloud import aiplatform
-
+        aiplatform = importlib.import_module("google.cloud.aiplatform")
         aiplatform.init(
             project=self.names.project,
             location=self.names.environment.region,

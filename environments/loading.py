@@ -105,7 +105,8 @@ def load_all(root: Path = HERE) -> list[Environment]:
         ):
             if owned in owners:
                 raise ConfigurationError(
-                    f"{owners[owned]} and {environment.name} would share the {owned}. A change in one would reach the other. Give each its own project id."
+                    f"{owners[owned]} and {environment.name} would share the {owned}. "
+                    "A change in one would reach the other. Give each its own project id."
                 )
             owners[owned] = environment.name
     return environments

@@ -1,0 +1,110 @@
+"""Environment files are strict: a wrong one is refused with the mend, and no two environments can damage each other."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import environments
+from environments import ConfigurationError
+from environments.loading import HERE, environment_names
+from environments.schemas import FOLDER, render
+
+Edit = Callable[[str, str, str], Path]
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> Edit:
+    """A copy of the folder in which one piece of text of one file is replaced."""
+
+    def edit(file: str, old: str, new: str) -> Path:
+        for path in HERE.glob("*.yaml"):
+            shutil.copy(path, tmp_path)
+        text = (tmp_path / file).read_text(encoding="utf-8")
+        assert old in text
+        (tmp_path / file).write_text(text.replace(old, new, 1), encoding="utf-8")
+        return tmp_path
+
+    return edit
+
+
+def test_every_environment_loads() -> None:
+    assert [e.name for e in environments.load_all()] == ["dev", "local", "prod", "staging"]
+
+
+def test_environments_differ_only_where_parity_says_why() -> None:
+    assert environments.parity().violations(environments.load_all()) == []
+
+
+def test_a_difference_that_parity_does_not_list_is_found(edited: Edit) -> None:
+    root = edited("prod.yaml", "gemini_location: europe-west4", "gemini_location: global")
+    assert environments.parity(root).violations(environments.load_all(root)) == ["gemini_location"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("protected: false", "protected: 'no'", "protected"),
+        ("region: europe-west4", "region: Europe", "region"),
+        ("error_ratio: 0.05", "error_ratio: 1.5", "monitoring.error_ratio"),
+        ("min_replicas: 1", "min_replicas: 3", "below min_replicas"),
+        ("name: dev", "name: dev\nzone: a", "zone"),
+        ("name: dev", "name: dev\nname: dev", "given twice"),
+        ("name: dev", "name: other", "names itself"),
+        ("name: dev", "name: [", "not valid YAML"),
+        ("folder: ", "folder: !!python/object/apply:os.system ['true'] #", "not valid YAML"),
+        ('folder: "100000000001"', "folder: null", "needs folder"),
+        ("count: 1", "count: 99", "accelerator.count"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_the_place_and_the_mend(edited: Edit, old: str, new: str, said: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        environments.load("dev", edited("dev.yaml", old, new))
+    message = str(error.value)
+    assert said in message
+    assert "dev.yaml" in message
+    assert "pydantic" not in message
+
+
+def test_an_unknown_environment_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigurationError, match="dev, local, prod, staging"):
+        environments.load("production")
+
+
+def test_a_missing_file_is_refused_with_the_mend(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="git checkout"):
+        environments.organisation(tmp_path)
+
+
+def test_two_environments_never_share_a_project(edited: Edit) -> None:
+    root = edited("staging.yaml", "id: acme-gemini-staging", "id: acme-gemini-prod")
+    with pytest.raises(ConfigurationError, match="would share the project acme-gemini-prod"):
+        environments.load_all(root)
+
+
+def test_a_protected_environment_protects_its_data(edited: Edit) -> None:
+    with pytest.raises(ConfigurationError, match="could lose its data"):
+        environments.load("prod", edited("prod.yaml", "deletion_protection: true", "deletion_protection: false"))
+
+
+def test_a_task_named_twice_is_refused(edited: Edit) -> None:
+    with pytest.raises(ConfigurationError, match="names a task twice"):
+        environments.tasks(edited("tasks.yaml", "name: nlp", "name: vision"))
+
+
+def test_an_unknown_model_alias_names_the_known_ones() -> None:
+    with pytest.raises(KeyError, match="flash"):
+        environments.catalogue().id("ultra")
+
+
+def test_the_json_schemas_are_those_of_the_models() -> None:
+    assert {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")} == render(), "run make schemas"
+
+
+def test_every_yaml_file_names_its_schema_for_editors() -> None:
+    for path in HERE.glob("*.yaml"):
+        first = path.read_text(encoding="utf-8").splitlines()[0]
+        schema = HERE / first.removeprefix("# yaml-language-server: $schema=")
+        assert schema.is_file(), path.name
+    assert len(environment_names()) == 4
