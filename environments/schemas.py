@@ -1,6 +1,10 @@
-"""Writes the JSON Schemas that editors use for the YAML files: `python -m environments.schemas` (`make schemas`)."""
+"""Writes the JSON Schemas that editors use for the YAML files: `python -m environments.schemas` (`make schemas`).
+
+With `--check` it writes nothing and fails when a file is not what the models say.
+"""
 
 import json
+import sys
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -21,12 +25,22 @@ def render() -> dict[str, str]:
     }
 
 
-def main() -> None:
-    """Write every schema."""
+def stale() -> list[str]:
+    """Names of the files that are missing or differ from the models."""
+    return [name for name, content in render().items() if not (FOLDER / name).exists() or (FOLDER / name).read_text("utf-8") != content]
+
+
+def main(arguments: list[str]) -> int:
+    """Write every schema, or with `--check` say which are stale; the exit code."""
+    if "--check" in arguments:
+        if found := stale():
+            print(f"Stale in environments/schemas: {', '.join(found)}. Editors would check against old rules. Run: make schemas")
+        return int(bool(found))
     FOLDER.mkdir(exist_ok=True)
     for name, content in render().items():
         (FOLDER / name).write_text(content, encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

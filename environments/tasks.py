@@ -47,3 +47,10 @@ class Tasks(Strict):
     """The content of `tasks.yaml`."""
 
     tasks: Annotated[list[Task], Field(min_length=1)]
+
+    def named(self, name: str) -> Task:
+        """The task `name`; raises `KeyError` naming the known ones."""
+        known = {task.name: task for task in self.tasks}
+        if name not in known:
+            raise KeyError(f"no task is called {name!r}; environments/tasks.yaml knows {sorted(known)}; add it there")
+        return known[name]

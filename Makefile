@@ -1,0 +1,108 @@
+# The table of contents: `make` lists every verb. People, hooks, CI and the documentation use these names.
+
+# ENV chooses the configuration (environments/$(ENV).yaml); the address follows from it, or from EMULATOR=1 (a rehearsal).
+ENV ?= local
+TASK ?= vision
+export ENV
+
+# Without bytecode every import costs seconds; a Terraform configuration that does not exist stops Terraform.
+unexport PYTHONDONTWRITEBYTECODE
+ifneq ($(TF_CLI_CONFIG_FILE),)
+ifeq ($(wildcard $(TF_CLI_CONFIG_FILE)),)
+unexport TF_CLI_CONFIG_FILE
+endif
+endif
+
+# The Python that sets up; everything else runs in .venv, whose tools come first on the path.
+PYTHON := $(or $(PYTHON),$(shell for p in .venv/bin/python python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done))
+export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.playbook/uv/bin
+PLAYBOOK := .venv/bin/python -m playbook
+REACH := --env $(ENV) $(if $(EMULATOR),--emulator)
+INSIDE := $(PLAYBOOK) run $(REACH) -- python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup doctor loop test test-all lint format lock schemas emulator bootstrap synth plan deploy destroy train compile bench clean
+
+help: ## list the verbs
+	@echo 'make VERB [ENV=local|dev|staging|prod] [EMULATOR=1] ...'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- start here
+
+loop: setup ## infrastructure to served models in one command, on real data [DATA=folder|file.csv]
+	@$(PLAYBOOK) loop $(REACH) $(if $(DATA),--data '$(DATA)')
+
+train: setup ## the short loop of an ML engineer: train and evaluate from files [TASK=vision|nlp LIMIT=500 DATA=path]
+	@python -m ml.train --task $(TASK) $(if $(LIMIT),--limit $(LIMIT)) $(if $(DATA),--data '$(DATA)')
+
+emulator: setup ## the local Google Cloud in the foreground, with its console
+	@exec python -m emulator --state .playbook/emulator --images cloudbuild/images.yaml $(if $(PORT),--port $(PORT))
+
+doctor: python ## what is there, what is missing, what that costs and how to get it
+	@$(PYTHON) -m playbook doctor
+
+setup: python ## packages, tools, providers and data; the other verbs do it by themselves
+	@$(PYTHON) -m playbook setup
+
+# --- infrastructure
+
+bootstrap: setup ## the bucket for Terraform's state, before any stack
+	@$(INSIDE) -m infra.terraform bootstrap --env $(ENV)
+
+synth: setup ## every stack of every environment as Terraform JSON in cdktf.out
+	@python -m infra.app
+
+plan: setup ## what an apply would change
+	@$(INSIDE) -m infra.terraform plan --env $(ENV)
+
+deploy: setup ## apply the stacks (a protected environment applies reviewed plans only)
+	@$(INSIDE) -m infra.terraform bootstrap --env $(ENV)
+	@$(INSIDE) -m infra.terraform apply --env $(ENV)
+
+destroy: setup ## remove what the stacks declare
+	@$(INSIDE) -m infra.terraform destroy --env $(ENV)
+
+# --- machine learning
+
+compile: setup ## the training pipeline as a KFP specification in build/training.yaml
+	@python -m pipelines.compile --env $(ENV)
+
+bench: setup ## side-by-side benchmarks into build/bench
+	@for benchmark in bench/*.py; do python -m bench.$$(basename $$benchmark .py) || exit 1; done
+
+# --- quality
+
+test: setup ## the tests that take seconds
+	@pytest -m 'not long'
+
+test-all: setup ## every test
+	@pytest
+
+lint: setup ## ruff, mypy, generated files, policies over every stack
+	ruff check .
+	ruff format --check .
+	mypy .
+	python -m environments.schemas --check
+	python -m infra.policies
+
+format: setup ## mend what can be mended by itself
+	ruff check --fix .
+	ruff format .
+
+schemas: setup ## the JSON Schemas that editors use for the YAML files
+	python -m environments.schemas
+
+EXPORT := uv export --quiet --format requirements-txt --no-emit-project
+lock: setup ## resolve the packages anew and write the requirements*.lock files
+	uv lock
+	$(EXPORT) --all-groups --no-group terraform --no-group node -o requirements.lock
+	for group in serving training pipelines; do $(EXPORT) --no-default-groups --group $$group -o cloudbuild/requirements-$$group.lock || exit 1; done
+	for group in terraform node; do $(EXPORT) --only-group $$group -o requirements-$$group.lock || exit 1; done
+
+clean: ## remove results and the local Google Cloud's state; packages, providers and data stay
+	@rm -rf build cdktf.out .playbook/emulator .playbook/loop
+
+.PHONY: python
+python:
+	@test -n '$(PYTHON)' || { echo 'No Python 3.11, 3.12 or 3.13 is on the path, so nothing was set up. Install one, or name it: make PYTHON=/path/to/python3.12' >&2; exit 1; }

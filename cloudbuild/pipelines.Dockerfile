@@ -1,0 +1,22 @@
+# Steps that call Google Cloud: ingest, register, gate, deploy.
+# The tag says what is meant; images.cloudbuild.yaml resolves it to a digest and passes that as BASE.
+ARG BASE=python:3.11.14-slim-bookworm
+
+FROM ${BASE} AS packages
+ARG SLICE=pipelines
+COPY cloudbuild/requirements-${SLICE}.lock /tmp/requirements.lock
+# --no-deps: the lock is complete, and it overrides pins that the packages declare (see pyproject.toml).
+RUN python -m venv /opt/packages && /opt/packages/bin/pip install --no-cache-dir --no-deps --require-hashes -r /tmp/requirements.lock
+
+FROM ${BASE}
+RUN useradd --uid 10001 --create-home app
+COPY --from=packages /opt/packages /opt/packages
+WORKDIR /app
+COPY environments environments
+COPY releases releases
+COPY ml ml
+COPY serving serving
+COPY pipelines pipelines
+ENV PATH=/opt/packages/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1
+USER 10001
+ENTRYPOINT ["python", "-m", "kfp.dsl.executor_main"]

@@ -1,0 +1,177 @@
+"""Gemini on Vertex AI: publisher models, which small models on this machine answer for (`emulator.engines.gemini`)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from emulator.behaviours import Call, Json, Refusal, Response, on
+from emulator.engines.gemini.prompt import file_uris
+from emulator.engines.gemini.refused import Refused
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+
+Answer = TypeVar("Answer")
+
+GENERATION = re.compile(r"gemini-(?!embedding).+")
+EMBEDDING = re.compile(r"gemini-embedding-.+|text-(multilingual-)?embedding-.+|embedding-\d+")
+LISTED = ("gemini-flash-latest", "gemini-flash-lite-latest", "gemini-embedding-001")
+"""What a list shows; every other Gemini model is answered for alike."""
+DESCRIPTION = {
+    GENERATION: "Answered for by small models on this machine: it labels texts and pictures by examples and refuses everything else.",
+    EMBEDDING: "Answered for by all-MiniLM-L6-v2 on this machine: 384 dimensions or fewer.",
+}
+WORKER = ThreadPoolExecutor(1, thread_name_prefix="gemini")
+"""One request is computed at a time, since numpy already uses every core; the event loop stays free."""
+
+
+def kind_of(model: str) -> re.Pattern[str]:
+    """`GENERATION` or `EMBEDDING`.
+
+    Raises:
+        Refusal: Nothing here answers for the model.
+    """
+    for kind in DESCRIPTION:
+        if kind.fullmatch(model):
+            return kind
+    raise Refusal(404, "", f"Model {model!r} was not found: the local Google Cloud answers for gemini-… and …embedding-… models.")
+
+
+def require(call: Call, model: str, kind: re.Pattern[str]) -> None:
+    """Refuses a model that does not exist, or that does not have the method."""
+    if kind_of(model) is not kind:
+        raise Refusal(400, "", f"Model {model!r} does not support {call.path.rpartition(':')[2]}.")
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+@on("aiplatform", "publishers.models.get")
+async def get(call: Call, cloud: Cloud) -> Json:
+    """Describes a publisher model."""
+    return _publisher_model(_last(call.name))
+
+
+@on("aiplatform", "publishers.models.list")
+async def list_models(call: Call, cloud: Cloud) -> Json:
+    """The publisher models of Google."""
+    return {"publisherModels": [_publisher_model(model) for model in LISTED]}
+
+
+def _publisher_model(model: str) -> Json:
+    kind_of(model)
+    return {"name": f"publishers/google/models/{model}", "versionId": "local-1", "launchStage": "GA", "openSourceCategory": "PROPRIETARY"}
+
+
+@on("aiplatform", "projects.locations.publishers.models.generateContent", "publishers.models.generateContent")
+async def generate(call: Call, cloud: Cloud) -> Json:
+    """Generates content."""
+    return await generated(call, cloud, _last(call.name), call.body)
+
+
+@on("aiplatform", "projects.locations.publishers.models.streamGenerateContent", "publishers.models.streamGenerateContent")
+async def stream_generate(call: Call, cloud: Cloud) -> Response:
+    """Generates content as a stream."""
+    return streamed(call, cloud, await generated(call, cloud, _last(call.name), call.body))
+
+
+@on("aiplatform", "projects.locations.publishers.models.countTokens", "publishers.models.countTokens")
+async def count_tokens(call: Call, cloud: Cloud) -> Json:
+    """Counts the tokens of contents, or of the texts of prediction instances."""
+    instances = [{"parts": [{"text": str(one.get("content", ""))}]} for one in call.body.get("instances", []) if isinstance(one, dict)]
+    body = {**call.body, "contents": [*call.body.get("contents", []), *instances]}
+    files = files_of(cloud, body)
+    return await computed(lambda: cloud.gemini.count_tokens(body, files))
+
+
+@on("aiplatform", "projects.locations.publishers.models.predict", "publishers.models.predict")
+async def predict(call: Call, cloud: Cloud) -> Json:
+    """Embeds the texts of prediction instances, as the text embedding models do."""
+    require(call, _last(call.name), EMBEDDING)
+    instances, parameters = call.body.get("instances", []), call.body.get("parameters") or {}
+    if not all(isinstance(one, dict) and isinstance(one.get("content"), str) for one in instances):
+        raise Refusal(400, "", "Each instance of a text embedding is an object with a string 'content'.")
+    texts = ["\n".join(filter(None, [one.get("title"), one["content"]])) for one in instances]
+    size, truncate = parameters.get("outputDimensionality"), parameters.get("autoTruncate", True)
+    embeddings = await computed(lambda: cloud.gemini.embed(texts, None if size is None else int(size), truncate))
+    return {
+        "predictions": [
+            {"embeddings": {"values": one.values, "statistics": {"token_count": one.tokens, "truncated": one.truncated}}}
+            for one in embeddings
+        ],
+        "metadata": {"modelVersion": cloud.gemini.embedding_model, "dimensions": len(embeddings[0].values) if embeddings else 0},
+    }
+
+
+@on("aiplatform", "projects.locations.publishers.models.embedContent")
+async def embed_content(call: Call, cloud: Cloud) -> Json:
+    """Embeds one content."""
+    require(call, _last(call.name), EMBEDDING)
+    config = {**call.body, **call.body.get("embedContentConfig", {})}
+    [embedding] = await embedded(cloud, [config])
+    usage = {"promptTokenCount": embedding.tokens, "totalTokenCount": embedding.tokens}
+    return {"embedding": {"values": embedding.values}, "truncated": embedding.truncated, "usageMetadata": usage}
+
+
+async def generated(call: Call, cloud: Cloud, model: str, body: Json) -> Json:
+    """A GenerateContentResponse."""
+    require(call, model, GENERATION)
+    files = files_of(cloud, body)
+    response: Json = await computed(lambda: cloud.gemini.generate(body, files))
+    usage = response["usageMetadata"]
+    cloud.log(f"publishers/google/models/{model}", f"{response['modelVersion']} answered a prompt of {usage['promptTokenCount']} tokens")
+    return response
+
+
+def streamed(call: Call, cloud: Cloud, response: Json) -> Response:
+    """The response in chunks: server-sent events where the client asks for them, else one JSON array."""
+    chunks = [json.dumps(chunk) for chunk in cloud.gemini.stream(response)]
+    if call.one("alt") == "sse":
+        return Response(_lines(f"data: {chunk}\r\n\r\n" for chunk in chunks), content_type="text/event-stream")
+    return Response(f"[{','.join(chunks)}]".encode(), content_type="application/json; charset=UTF-8")
+
+
+async def _lines(lines: Iterable[str]) -> AsyncIterator[bytes]:
+    for line in lines:
+        yield line.encode()
+
+
+async def embedded(cloud: Cloud, requests: list[Json]) -> list[Any]:
+    """An embedding for each request with `content`; the task type is accepted and changes nothing, since the encoder has one."""
+    texts = []
+    for request in requests:
+        parts = request.get("content", {}).get("parts", [])
+        if not parts or any("text" not in part for part in parts):
+            raise Refusal(400, "", "Only text can be embedded by the local Gemini: give 'content' with text parts.")
+        texts.append("\n".join(filter(None, [request.get("title"), *(part["text"] for part in parts)])))
+    sizes = {request.get("outputDimensionality") for request in requests}
+    if len(sizes) > 1:
+        raise Refusal(400, "", "All requests of a batch ask for the same outputDimensionality.")
+    truncate = all(request.get("autoTruncate", True) for request in requests)
+    return await computed(lambda: cloud.gemini.embed(texts, next(iter(sizes), None), truncate))
+
+
+async def computed(work: Callable[[], Answer]) -> Answer:
+    """`work` on the worker thread; what it refuses becomes Google's error."""
+    try:
+        return await asyncio.get_running_loop().run_in_executor(WORKER, work)
+    except Refused as refused:
+        raise Refusal(400, "", str(refused)) from None
+
+
+def files_of(cloud: Cloud, body: Json) -> dict[str, bytes]:
+    """The files that a request refers to, from Cloud Storage."""
+    return {uri: _object(cloud, uri) for uri in file_uris(body)}
+
+
+def _object(cloud: Cloud, uri: str) -> bytes:
+    found = re.fullmatch(r"gs://(?P<bucket>[^/]+)/(?P<name>.+)", uri)
+    if not found:
+        raise Refusal(400, "", f"File {uri!r} cannot be read: the local Gemini reads gs:// addresses only.")
+    return cloud.objects.read(found["bucket"], found["name"])

@@ -1,0 +1,157 @@
+"""Vertex AI Pipelines: PipelineJobs run in the local engine; reading a running job waits a moment for its end."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from emulator.behaviours import Call, Json, Refusal, Response, at_start, on
+from emulator.clock import now
+from emulator.engines.metadata import Metadata
+from emulator.projects import project_number
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+    from emulator.engines.pipelines.run import Run
+    from emulator.engines.pipelines.tasks import Task
+
+JOBS = "projects.locations.pipelineJobs"
+KIND = "PipelineJob"
+UNFINISHED = ("PIPELINE_STATE_PENDING", "PIPELINE_STATE_RUNNING", "PIPELINE_STATE_CANCELLING")
+GLANCE_SECONDS = 4.0
+WATCH_SECONDS = 25.0
+"""`PipelineJob.wait()` sleeps five seconds between two reads. A read that follows another that closely is held longer, so that
+the end of a job is seen when it comes and not up to five seconds later."""
+POLL_SECONDS = 7.0
+_last_read: dict[str, float] = {}
+
+
+@on("aiplatform", f"{JOBS}.create")
+async def create(call: Call, cloud: Cloud) -> Json:
+    """Accepts a compiled specification and starts it."""
+    from emulator.engines.pipelines import resource
+    from emulator.engines.pipelines.step import Job
+
+    spec, runtime = call.body.get("pipelineSpec"), call.body.get("runtimeConfig", {})
+    if not spec:
+        raise Refusal(
+            400, "", "The pipeline job has no pipelineSpec; a templateUri alone is not emulated. Nothing was run. Send the specification."
+        )
+    _refuse_installation(spec)
+    root = runtime.get("gcsOutputDirectory") or spec.get("defaultPipelineRoot", "")
+    if not root.startswith("gs://"):
+        raise Refusal(400, "", f"runtimeConfig.gcsOutputDirectory is {root!r}, not a gs:// address. Nothing was run. Set pipeline_root.")
+    cloud.objects.bucket(root.removeprefix("gs://").partition("/")[0])
+    created = cloud.resources.create(call)
+    job = Job(
+        name=created["name"],
+        spec=spec,
+        parameters=runtime.get("parameterValues") or {k: next(iter(v.values())) for k, v in runtime.get("parameters", {}).items()},
+        root=root,
+        project_number=project_number(call.project),
+        environment={
+            **cloud.environment,
+            "GOOGLE_CLOUD_PROJECT": call.project,
+            "CLOUD_ML_PROJECT_ID": project_number(call.project),
+            "CLOUD_ML_REGION": call.location.rpartition("/")[2],
+            "CLOUD_ML_JOB_ID": created["name"].rpartition("/")[2],
+        },
+        fail_fast=runtime.get("failurePolicy") == "PIPELINE_FAILURE_POLICY_FAIL_FAST",
+    )
+    resource.open_contexts(job, Metadata(cloud.store))
+    created |= {"state": "PIPELINE_STATE_PENDING", "displayName": created.get("displayName", job.id)}
+    cloud.store.of("aiplatform").put(job.name, KIND, created)
+
+    def changed(run: Run, task: Task) -> None:
+        if task.ended or task is run.root:
+            resource.record(run, task, Metadata(cloud.store))
+        if task is run.root:
+            _save(run, cloud)
+
+    cloud.pipelines.start(job, changed)
+    return _with_contexts(created, cloud)
+
+
+@on("aiplatform", f"{JOBS}.get")
+async def get(call: Call, cloud: Cloud) -> Json:
+    """The job; of a running one, its state after its end or after a few seconds."""
+    cloud.resources.load(call)
+    if cloud.pipelines.get(call.name):
+        polled = time.monotonic() - _last_read.get(call.name, 0.0) < POLL_SECONDS
+        await cloud.pipelines.wait(call.name, WATCH_SECONDS if polled else GLANCE_SECONDS)
+        _last_read[call.name] = time.monotonic()
+    if run := cloud.pipelines.get(call.name):
+        return _with_contexts(_save(run, cloud), cloud)
+    _last_read.pop(call.name, None)
+    return _with_contexts(cloud.resources.load(call), cloud)
+
+
+@on("aiplatform", f"{JOBS}.cancel")
+async def cancel(call: Call, cloud: Cloud) -> Json:
+    """Stops a job; exit handlers still run. A job that has ended stays as it is."""
+    name = call.name
+    cloud.resources.load(call, name)
+    if run := cloud.pipelines.get(name):
+        run.cancel()
+        _save(run, cloud)
+    return {}
+
+
+@on("aiplatform", f"{JOBS}.delete")
+async def delete(call: Call, cloud: Cloud) -> Json | Response:
+    """Deletes a job that has ended."""
+    if cloud.pipelines.get(call.name):
+        raise Refusal(400, "FAILED_PRECONDITION", f"{call.name} still runs. It was not deleted. Cancel it and wait for its end first.")
+    return await cloud.resources.default(call)
+
+
+@at_start
+async def start(cloud: Cloud) -> None:
+    """Warms up the processes for steps, and ends the jobs that a stop of the emulator cut off."""
+    cloud.supervisor.open()
+    kept = cloud.store.of("aiplatform")
+    for name, job in kept.items(kind=KIND):
+        if job.get("state") in UNFINISHED:
+            message = "The local Google Cloud was stopped while the pipeline ran. Submit it again: finished steps come from the cache."
+            ended = {"state": "PIPELINE_STATE_FAILED", "endTime": now(), "updateTime": now(), "error": {"code": 14, "message": message}}
+            kept.put(name, KIND, {**job, **ended})
+
+
+def _save(run: Run, cloud: Cloud) -> Json:
+    """Store what is known of a run now."""
+    from emulator.engines.pipelines import resource
+
+    kept = cloud.store.of("aiplatform")
+    job = kept.get(run.job.name) or {}
+    root = run.root
+    state = "CANCELLING" if run.cancelled and not root.ended else root.state
+    job |= {"state": f"PIPELINE_STATE_{state}", "updateTime": now(), "jobDetail": {"taskDetails": resource.details(run)}}
+    moments: dict[str, Any] = {"startTime": root.started, "endTime": root.ended, "error": resource.error(root)}
+    job |= {key: value for key, value in moments.items() if value}
+    return kept.put(run.job.name, KIND, job)
+
+
+def _with_contexts(job: Json, cloud: Cloud) -> Json:
+    """The job with its contexts as they are now: an experiment may have been added to them."""
+    kept = cloud.store.of("aiplatform")
+    store = f"{job['name'].partition('/pipelineJobs/')[0]}/metadataStores/default/contexts"
+    found = {
+        "pipelineContext": kept.get(f"{store}/{job['pipelineSpec']['pipelineInfo']['name']}"),
+        "pipelineRunContext": kept.get(f"{store}/{job['name'].rpartition('/')[2]}"),
+    }
+    return {**job, "jobDetail": {**job.get("jobDetail", {}), **{key: context for key, context in found.items() if context}}}
+
+
+def _refuse_installation(spec: Json) -> None:
+    """Refuses a pipeline whose steps would install packages: they would change the environment that everything runs in."""
+    from emulator.engines.pipelines import containers
+
+    executors = spec.get("deploymentSpec", {}).get("executors", {})
+    found = [name for name, executor in executors.items() if containers.installs_packages(executor.get("container", {}))]
+    if found:
+        raise Refusal(
+            400,
+            "",
+            f"{', '.join(sorted(found))} would install packages at their start; that would change everybody's environment. Nothing was "
+            "run. Use @dsl.component(install_kfp_package=False) without packages_to_install, and an image that holds the packages.",
+        )

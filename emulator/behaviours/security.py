@@ -1,0 +1,97 @@
+"""Cloud KMS and Secret Manager: versions that are numbered, switched and destroyed."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from emulator.behaviours import Call, Json, Refusal, completes, defaults, on
+from emulator.clock import etag, now
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+
+KEYS = "projects.locations.keyRings.cryptoKeys"
+SECRETS = "projects.secrets"
+STATES = {"enable": "ENABLED", "disable": "DISABLED", "destroy": "DESTROYED"}
+ALGORITHM = "GOOGLE_SYMMETRIC_ENCRYPTION"
+
+defaults(
+    "cloudkms",
+    "CryptoKey",
+    purpose="ENCRYPT_DECRYPT",
+    destroyScheduledDuration="2592000s",
+    versionTemplate={"protectionLevel": "SOFTWARE", "algorithm": ALGORITHM},
+)
+
+
+@completes("cloudkms", "CryptoKey")
+def crypto_key(call: Call, cloud: Cloud, name: str, key: Json) -> None:
+    """A key is born with version 1, the primary one of a symmetric key. Keys and rings can never be deleted."""
+    if call.verb != "create" or call.one("skipInitialVersionCreation") == "true":
+        return
+    version = {
+        "name": f"{name}/cryptoKeyVersions/1",
+        "state": "ENABLED",
+        "protectionLevel": key["versionTemplate"].get("protectionLevel", "SOFTWARE"),
+        "algorithm": key["versionTemplate"].get("algorithm", ALGORITHM),
+        "createTime": key["createTime"],
+        "generateTime": key["createTime"],
+    }
+    cloud.store.of("cloudkms").put(version["name"], "CryptoKeyVersion", version)
+    if key["purpose"] == "ENCRYPT_DECRYPT":
+        key["primary"] = version
+
+
+@on("cloudkms", f"{KEYS}.cryptoKeyVersions.destroy")
+async def destroy_key_version(call: Call, cloud: Cloud) -> Json:
+    """Scheduled, so that it can be taken back for a month."""
+    return cloud.resources.save(call, call.name, {**cloud.resources.load(call), "state": "DESTROY_SCHEDULED"}, "CryptoKeyVersion")
+
+
+@on("secretmanager", f"{SECRETS}.addVersion")
+async def add_secret_version(call: Call, cloud: Cloud) -> Json:
+    """Versions are numbered from 1."""
+    cloud.resources.load(call)
+    kept = cloud.store.of("secretmanager")
+    name = f"{call.name}/versions/{1 + len(kept.list(f'{call.name}/versions'))}"
+    payload = call.body.get("payload", {}).get("data", "")
+    version = {"name": name, "createTime": now(), "state": "ENABLED", "etag": etag(), "replicationStatus": {"automatic": {}}}
+    cloud.store.of("secret-payloads").put(name, "Payload", {"data": payload})
+    return kept.put(name, "SecretVersion", version)
+
+
+@on("secretmanager", f"{SECRETS}.versions.get", f"{SECRETS}.versions.access")
+async def secret_version(call: Call, cloud: Cloud) -> Json:
+    """`latest` is the newest version."""
+    call = replace(call, name=_numbered(call, cloud))
+    version = cloud.resources.load(call)
+    if call.verb == "get":
+        return version
+    if version["state"] != "ENABLED":
+        raise Refusal(400, "FAILED_PRECONDITION", f"Secret version {call.name} is in state {version['state']}: enable it, or use another.")
+    payload = cloud.store.of("secret-payloads").get(call.name) or {"data": ""}
+    import google_crc32c
+
+    checksum = google_crc32c.value(base64.b64decode(payload["data"]))
+    return {"name": call.name, "payload": {**payload, "dataCrc32c": str(checksum)}}
+
+
+@on("secretmanager", *(f"{SECRETS}.versions.{verb}" for verb in STATES))
+async def switch_secret_version(call: Call, cloud: Cloud) -> Json:
+    """A destroyed version has lost its payload."""
+    version = {**cloud.resources.load(call), "state": STATES[call.verb]}
+    if call.verb == "destroy":
+        cloud.store.of("secret-payloads").delete(call.name)
+    return cloud.resources.save(call, call.name, version, "SecretVersion")
+
+
+def _numbered(call: Call, cloud: Cloud) -> str:
+    parent, _, version = call.name.rpartition("/")
+    if version != "latest":
+        return call.name
+    numbers = [int(row["name"].rpartition("/")[2]) for row in cloud.store.of("secretmanager").list(parent)]
+    if not numbers:
+        raise Refusal(404, "NOT_FOUND", f"Secret {parent.removesuffix('/versions')} has no versions: add one.")
+    return f"{parent}/{max(numbers)}"

@@ -1,0 +1,108 @@
+"""The local Google Cloud as its behaviours see it: state, rule, operations, and the engines, each made when it is first asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulator.engines.objects import Objects
+from emulator.images import Images
+from emulator.operations import Operations
+from emulator.projects import Projects
+from emulator.resources import Resources
+from emulator.store import Store
+
+if TYPE_CHECKING:
+    from emulator.engines.gemini.engine import Gemini
+    from emulator.engines.jobs import Jobs
+    from emulator.engines.pipelines import Pipelines
+    from emulator.engines.serving import Servers
+    from emulator.processes.supervisor import Supervisor
+
+
+class Cloud:
+    """Everything that a behaviour may need.
+
+    Args:
+        state: Folder that holds all state.
+        environment: Variables that lead a process to this cloud; supervised processes are given them.
+        images: Which image is which entry point.
+    """
+
+    def __init__(self, state: Path, environment: dict[str, str], images: Images) -> None:
+        self.state = state
+        self.environment = environment
+        self.images = images
+        self.store = Store(state / "state.db")
+        self.projects = Projects(self.store)
+        self.objects = Objects(state / "objects", self.store)
+        self.resources = Resources(self)
+        self.operations = Operations(self.store)
+        self._stopped = asyncio.Event()
+        self._fault = ""
+        self._ends: list[Callable[[], Awaitable[None]]] = []
+
+    @cached_property
+    def supervisor(self) -> Supervisor:
+        """Processes: pipeline steps, custom jobs, deployed models."""
+        from emulator.processes.supervisor import Supervisor
+
+        supervisor = Supervisor(self.images.preload, self.environment)
+        self.at_end(supervisor.close)
+        return supervisor
+
+    @cached_property
+    def pipelines(self) -> Pipelines:
+        """The pipeline engine."""
+        from emulator.engines.pipelines import Pipelines
+
+        return Pipelines(self)
+
+    @cached_property
+    def servers(self) -> Servers:
+        """Deployed models."""
+        from emulator.engines.serving import Servers
+
+        return Servers(self)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Custom jobs."""
+        from emulator.engines.jobs import Jobs
+
+        return Jobs(self)
+
+    @cached_property
+    def gemini(self) -> Gemini:
+        """The small on-device models that answer for Gemini."""
+        from emulator.engines.gemini.engine import Gemini
+
+        return Gemini()
+
+    def log(self, resource: str, line: str) -> None:
+        """Appends a line to the log of a resource."""
+        self.store.log(resource, line)
+
+    def stop(self, fault: str = "") -> None:
+        """Ends the emulator, cleanly or because of `fault`, which is told to the person who started it."""
+        self._fault = self._fault or fault
+        self._stopped.set()
+
+    async def stopped(self) -> str:
+        """Waits for `stop` and returns its fault."""
+        await self._stopped.wait()
+        return self._fault
+
+    def at_end(self, end: Callable[[], Awaitable[None]]) -> None:
+        """`end` runs when the emulator ends, last registered first."""
+        self._ends.append(end)
+
+    async def close(self) -> None:
+        """Ends what runs, then closes the state."""
+        for end in reversed(self._ends):
+            await end()
+        await self.operations.close()
+        self.store.close()

@@ -1,0 +1,139 @@
+"""From a request to its answer: which API, which method, is the request right, is the API enabled, and then the behaviour or the rule."""
+
+from __future__ import annotations
+
+import json
+import re
+import traceback
+from dataclasses import dataclass
+from urllib.parse import parse_qs, unquote
+
+from emulator import behaviours, discovery, validation
+from emulator.behaviours import Call, Json, Refusal, Response
+from emulator.cloud import Cloud
+from emulator.identity import caller
+from emulator.store import full_message, is_full
+
+SIGNATURES = re.compile(r"x-goog-|googleaccessid$|signature$|expires$", re.I)
+REGION = re.compile(r"^[a-z]+-[a-z]+\d-")
+RAW = {"rawPredict", "streamRawPredict"}
+"""Methods whose body is the model server's own, whatever the document says."""
+REQUESTS = "requests"
+"""Every request is logged under this name; the console shows it."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """An HTTP request that reached one of Google's hosts."""
+
+    http: str
+    host: str
+    path: str
+    """Still percent-encoded."""
+    query: str
+    headers: dict[str, str]
+    """Names in lower case."""
+    body: bytes
+
+
+async def answer(request: Request, cloud: Cloud) -> Response:
+    """The answer to `request`; never raises."""
+    method = ""
+    try:
+        call, behaviour = route(request, cloud)
+        method = f"{call.service}.{call.method}"
+        result = await behaviour(call, cloud)
+        response = result if isinstance(result, Response) else Response.of(result)
+    except Refusal as refusal:
+        response = Response.of(refusal.body(), refusal.status)
+    except Exception as error:
+        if is_full(error):
+            cloud.stop(full_message(cloud.state))
+            return Response.of(Refusal(500, "INTERNAL", full_message(cloud.state)).body(), 500)
+        cloud.log("faults", traceback.format_exc())
+        fault = Refusal(500, "INTERNAL", f"The local Google Cloud failed: {error!r}. `state.db` keeps the traceback, in the log 'faults'.")
+        response = Response.of(fault.body(), 500)
+    problem = ""
+    if response.status >= 400 and isinstance(response.body, bytes):
+        problem = " " + response.body[:2000].decode(errors="replace")
+    cloud.log(REQUESTS, f"{response.status} {request.http} {request.host}{request.path} {method}{problem}")
+    return response
+
+
+def route(request: Request, cloud: Cloud) -> tuple[Call, behaviours.Behaviour]:
+    """The call that `request` makes, and what answers it.
+
+    Raises:
+        Refusal: No such API or method, a request that does not fit, an API that is not enabled.
+    """
+    query = parse_qs(request.query, keep_blank_values=True)
+    identity = caller(request.headers.get("authorization", ""))
+    for known in behaviours.ROUTES:
+        if known.http == request.http and known.host.fullmatch(request.host) and (match := known.path.fullmatch(request.path)):
+            params = {key: unquote(value) for key, value in match.groupdict().items() if value is not None}
+            name = unquote(request.path.strip("/"))
+            service = request.host.partition(".")[0]
+            call = Call(
+                service, "", "", request.http, request.host, request.path, name, params, query, {}, request.body, request.headers, identity
+            )
+            return call, known.behaviour
+    service = service_of(request.host, request.path)
+    path = re.sub(r"^(resumable/)?(upload|download)/", "", request.path.strip("/")).replace("/:", ":")
+    found = discovery.find(service, request.http, path)
+    if found is None:
+        raise Refusal(404, "NOT_FOUND", f"Method not found: {request.http} https://{request.host}{request.path}")
+    method, params = found
+    query = validation.query(method, {key: values for key, values in query.items() if not SIGNATURES.match(key)})
+    body: Json = {}
+    if method.request and method.verb not in RAW:
+        body = validation.body(method, parsed(request.body), partial=request.http == "PATCH" or method.verb == "update")
+    name = cloud.projects.by_id(name_of(method, path))
+    call = Call(
+        service, method.document.version, method.id, request.http, request.host, request.path, name, params, query, body, request.body,
+        request.headers, identity, method,
+    )  # fmt: skip
+    cloud.projects.check(call.project, service)
+    return call, behaviours.METHODS.get((service, method.id)) or default
+
+
+async def default(call: Call, cloud: Cloud) -> Json | Response:
+    """The generic rule as a behaviour."""
+    return await cloud.resources.default(call)
+
+
+def service_of(host: str, path: str) -> str:
+    """Name of the API that a host, and for `www.googleapis.com` the path, belongs to."""
+    if host.endswith(".vertexai.goog"):
+        return "aiplatform"
+    service = REGION.sub("", host.removesuffix(".googleapis.com").removesuffix(".rep"))
+    if service == "www":
+        match = re.match(r"/(?:resumable/)?(?:upload/|download/|batch/)?(\w+)/", path)
+        return match.group(1) if match else ""
+    return service
+
+
+def name_of(method: discovery.Method, path: str) -> str:
+    """The resource that a path addresses, without the API's version and the method's own verb."""
+    rest = path[len(method.document.service_path) :]
+    if not method.document.service_path or discovery.VERSION.match(rest):
+        rest = rest.partition("/")[2]
+    if ":" in method.template.rpartition("/")[2]:
+        rest = rest.rpartition(":")[0]
+    return unquote(rest)
+
+
+def parsed(body: bytes) -> Json:
+    """A request's JSON.
+
+    Raises:
+        Refusal: It is none, or no object.
+    """
+    if not body.strip():
+        return {}
+    try:
+        value = json.loads(body)
+    except ValueError as error:
+        raise Refusal(400, "INVALID_ARGUMENT", f"Invalid JSON payload received. {error}") from error
+    if not isinstance(value, dict):
+        raise Refusal(400, "INVALID_ARGUMENT", "Invalid JSON payload received. The body must be an object.")
+    return value

@@ -1,0 +1,195 @@
+"""Reads a GenerateContent request into a classification: labels, labelled examples, and the inputs to label.
+
+Examples are taken where prompts carry them: user turns answered by model turns, an input followed (or preceded) by its
+label within a turn, and texts with labels in the system instruction. What is asked follows from this structure and the
+response schema, never from a word inside the text that is to be labelled.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from emulator.engines.gemini import schema as schemas
+from emulator.engines.gemini.pieces import Content, Part, Piece, listed, payload, pieces
+from emulator.engines.gemini.refused import Refused
+
+Body = Mapping[str, Any]
+Example = tuple[Content, str]
+
+GIVE_LABELS = (
+    "Name the labels: as a string enum in the response schema, as 'one of: a, b, c' in the prompt, or by labelled examples. "
+    "For free text ask Gemini itself."
+)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A classification that was asked for."""
+
+    labels: tuple[str, ...]
+    examples: tuple[Example, ...]
+    queries: tuple[Piece, ...]
+    schema: schemas.Schema | None
+    """The shape of the answer; None: the bare label."""
+    quoted: bool
+    """Whether the answer is JSON (otherwise the bare label)."""
+
+
+def file_uris(body: Body) -> list[str]:
+    """Addresses of the files that a request refers to, so that whoever owns storage can read them first."""
+    return [
+        part["fileData"].get("fileUri", "") for turn in body.get("contents", []) for part in turn.get("parts", []) if "fileData" in part
+    ]
+
+
+def read(body: Body, files: Mapping[str, bytes]) -> Prompt:
+    """The classification that `body` asks for.
+
+    Args:
+        body: A GenerateContent request, its keys in camelCase.
+        files: Content of every address in `file_uris(body)`.
+
+    Raises:
+        Refused: when it asks for something else, or its examples cannot be told from its inputs.
+    """
+    config = body.get("generationConfig", {})
+    _refuse_what_is_not_here(body, config)
+    turns = [(turn.get("role") or "user", turn.get("parts", [])) for turn in body.get("contents", [])]
+    if not turns or turns[-1][0] != "user":
+        raise Refused("the conversation does not end with the user", "Let the last turn be the user's, with the input to label.")
+    if strangers := {role for role, _ in turns} - {"user", "model"}:
+        raise Refused(f"turns of {sorted(strangers)} cannot be read", "Use the roles 'user' and 'model'.")
+
+    mime_type = config.get("responseMimeType") or "text/plain"
+    given = config.get("responseSchema") or config.get("responseJsonSchema")
+    schema = schemas.plain(given) if given else None
+    if schema is None and mime_type != "text/plain":
+        raise Refused(f"{mime_type} without a response schema leaves the shape of the answer open", schemas.ONE_ENUM)
+    system = (body.get("systemInstruction") or {}).get("parts", [])
+    asked = [part["text"] for parts in (system, *(parts for role, parts in turns if role == "user")) for part in parts if "text" in part]
+    labels = schemas.labels(schema) if schema else listed("\n".join(asked))
+    spelling = {label.lower(): label for label in labels}
+
+    examples, queries = _read_turns(turns, files, spelling, schema)
+    examples = _labelled_texts(system, spelling) + examples
+    if not labels:
+        labels = tuple(sorted({label for _, label in examples}))
+        spelling = {label.lower(): label for label in labels}
+    if len(labels) < 2:
+        raise Refused("it does not write free text, and no labels to choose from were found", GIVE_LABELS)
+    if not queries:
+        raise Refused("no input to label follows the examples", "Put the text or picture to label last, without a label.")
+    if unknown := sorted({label for _, label in examples if label.lower() not in spelling}):
+        raise Refused(f"examples carry labels that are not allowed: {', '.join(unknown)[:200]}", f"Allowed are {', '.join(labels)[:500]}.")
+    return Prompt(
+        labels=labels,
+        examples=tuple((content, spelling[label.lower()]) for content, label in examples),
+        queries=tuple(queries),
+        schema=schema,
+        quoted=mime_type == "application/json",
+    )
+
+
+def _refuse_what_is_not_here(body: Body, config: Mapping[str, Any]) -> None:
+    if body.get("tools"):
+        raise Refused("there are no tools (function calling, search, code execution) on this machine", "Leave 'tools' out.")
+    if body.get("cachedContent"):
+        raise Refused("context caches are not kept", "Send the content itself.")
+    if int(config.get("candidateCount", 1)) != 1:
+        raise Refused("the answer is deterministic, so that further candidates would be copies", "Leave 'candidateCount' out.")
+    if set(config.get("responseModalities", ())) - {"TEXT"}:
+        raise Refused("pictures and speech are not generated", "Leave 'responseModalities' out.")
+    if config.get("responseLogprobs"):
+        raise Refused("the answer has no token probabilities", "Ask for a number 'confidence' in the response schema.")
+
+
+def _read_turns(
+    turns: Sequence[tuple[str, Sequence[Part]]], files: Mapping[str, bytes], spelling: Mapping[str, str], schema: schemas.Schema | None
+) -> tuple[list[Example], list[Piece]]:
+    """Labelled examples, and the inputs that no label and no model turn belongs to."""
+    read = [(role, list(pieces(parts, files, spelling)), parts) for role, parts in turns]
+    present = {piece.kind for role, found, _ in read if role == "user" for piece in found}
+    # Pictures are the inputs where there are any, else texts after a key, else the prose itself.
+    kind = next((one for one in ("picture", "keyed") if one in present), "prose")
+    examples: list[Example] = []
+    waiting: list[Piece] = []
+    for role, found, parts in read:
+        if role == "user":
+            waiting += found
+            continue
+        labelled, left = _pair(_inputs(waiting, kind))
+        answers = _answers("".join(part.get("text", "") for part in parts if not part.get("thought")).strip(), schema)
+        if len(answers) != len(left):
+            raise Refused(
+                f"a model turn gives {len(answers)} labels to {len(left)} inputs",
+                "Answer every example with its label, in the shape of the response schema.",
+            )
+        examples += [*labelled, *zip((piece.content for piece in left), answers, strict=True)]
+        waiting = []
+    if kind == "picture" and not spelling and not examples:
+        waiting = _captions_as_labels(waiting)
+    if kind == "prose" and schema is not None and schemas.takes_many(schema) and sum(piece.kind == "prose" for piece in waiting) > 1:
+        raise Refused("several texts without a key cannot be told from instructions", "Begin each text to label with 'Text: '.")
+    labelled, left = _pair(_inputs(waiting, kind))
+    return examples + labelled, left
+
+
+def _inputs(found: Sequence[Piece], kind: str) -> list[Piece]:
+    """The inputs and labels among the pieces; of prose, what stands before a label or last is an input, the rest instructs."""
+    if kind != "prose":
+        return [piece for piece in found if piece.kind in (kind, "label")]
+    kept = []
+    for at, piece in enumerate(found):
+        if piece.kind == "label":
+            kept.append(piece)
+        elif at + 1 == len(found) or found[at + 1].kind == "label":
+            kept.append(Piece("prose", payload(str(piece.content))))
+    return kept
+
+
+def _pair(stream: Sequence[Piece]) -> tuple[list[Example], list[Piece]]:
+    """Pairs each label with the input beside it: the one before, or, where the stream begins with a label, the one after."""
+    forwards = not stream or stream[0].kind != "label"
+    examples: list[Example] = []
+    left: list[Piece] = []
+    previous = "label"
+    for piece in stream if forwards else stream[::-1]:
+        if piece.kind != "label":
+            left.append(piece)
+        elif previous == "label":
+            raise Refused(f"the label {piece.content!r} has no text or picture beside it", "Let every example be one input and its label.")
+        else:
+            examples.append((left.pop().content, str(piece.content)))
+        previous = piece.kind
+    return (examples, left) if forwards else (examples[::-1], left[::-1])
+
+
+def _captions_as_labels(found: Sequence[Piece]) -> list[Piece]:
+    """Short prose right after a picture is its label, except after the last picture, where it may be the question."""
+    last = max(at for at, piece in enumerate(found) if piece.kind == "picture")
+    return [
+        Piece("label", piece.content)
+        if 0 < at < last and piece.kind == "prose" and found[at - 1].kind == "picture" and len(piece.content) <= 60
+        else piece
+        for at, piece in enumerate(found)
+    ]
+
+
+def _labelled_texts(system: Sequence[Part], spelling: Mapping[str, str]) -> list[Example]:
+    """Examples in the system instruction: a text after a key with its label right behind."""
+    found = [piece for piece in pieces(system, {}, spelling) if piece.kind != "picture"]
+    return [(text.content, str(label.content)) for text, label in pairwise(found) if (text.kind, label.kind) == ("keyed", "label")]
+
+
+def _answers(text: str, schema: schemas.Schema | None) -> list[str]:
+    """The labels in a model turn: JSON in the shape of the schema, or the bare label."""
+    try:
+        value = json.loads(re.sub(r"^```\w*\n|\n?```$", "", text))
+    except ValueError:
+        return [text]
+    if schema is not None and (labels := schemas.read(schema, value)):
+        return labels
+    return [value] if isinstance(value, str) else [text]

@@ -1,0 +1,249 @@
+"""Cloud Storage's objects as files: the object `a/b` of a bucket is the file `BUCKET/a/b` below one folder.
+
+So a process that mounts the folder (as Vertex AI mounts buckets at `/gcs`) reads objects as files, and what it writes becomes objects
+by `adopt`. The file is the truth: where it differs from what the store says, it was written from outside, and the object is renewed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from emulator.behaviours import Refusal
+from emulator.clock import etag, now
+from emulator.store import Store
+
+Json = dict[str, Any]
+
+INCOMING = ".incoming"
+ODD = ".odd"
+"""Objects whose names cannot be paths (`a` beside `a/b`, `a//b`, `..`) lie here under a digest of their name."""
+BLOCK = 1 << 20
+FILE = "_file"
+"""Where the object's file is and how it was when last looked at; kept in the store, never shown."""
+
+
+class Objects:
+    """All objects of all buckets.
+
+    Args:
+        folder: Holds one folder for each bucket.
+        store: Holds the objects' metadata.
+    """
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self.folder = folder
+        self._kept = store.of("storage")
+        (folder / INCOMING).mkdir(parents=True, exist_ok=True)
+
+    def bucket(self, bucket: str) -> Json:
+        """The bucket.
+
+        Raises:
+            Refusal: It does not exist.
+        """
+        kept = self._kept.get(f"b/{bucket}")
+        if kept is None:
+            raise Refusal(404, "NOT_FOUND", f"The specified bucket does not exist: {bucket}.")
+        return kept
+
+    def incoming(self) -> Path:
+        """A new file into which content may be written before `put` moves it in place."""
+        return self.folder / INCOMING / uuid.uuid4().hex
+
+    def put(self, bucket: str, name: str, content: bytes | Path, metadata: Json | None = None) -> Json:
+        """Creates or replaces an object.
+
+        Args:
+            bucket: An existing bucket.
+            name: The object's name.
+            content: The bytes, or a file that is moved in place.
+            metadata: Fields of the object resource: `contentType`, `metadata`, …
+
+        Returns:
+            The object resource.
+        """
+        owner = self.bucket(bucket)
+        source = content if isinstance(content, Path) else self.incoming()
+        if isinstance(content, bytes):
+            source.write_bytes(content)
+        target = self._place(bucket, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(source, target)
+        return self._describe(bucket, name, target, {"storageClass": owner.get("storageClass", "STANDARD"), **(metadata or {})})
+
+    def get(self, bucket: str, name: str) -> Json | None:
+        """The object resource, or none."""
+        kept = self._kept.get(key(bucket, name))
+        path = self.folder / kept[FILE]["path"] if kept else self._plain(bucket, name)
+        if path is None or not path.is_file():
+            if kept:
+                self._kept.remove(key(bucket, name))
+            return None
+        return shown(self._fresh(bucket, name, path, kept))
+
+    def path(self, bucket: str, name: str) -> Path:
+        """The object's file, for reading.
+
+        Raises:
+            Refusal: There is no such object.
+        """
+        if self.get(bucket, name) is None:
+            raise Refusal(404, "NOT_FOUND", f"No such object: {bucket}/{name}")
+        kept = self._kept.get(key(bucket, name)) or {}
+        return self.folder / str(kept[FILE]["path"])
+
+    def read(self, bucket: str, name: str, first: int = 0, last: int | None = None) -> bytes:
+        """The object's bytes from `first` to `last`, both included."""
+        with self.path(bucket, name).open("rb") as file:
+            file.seek(first)
+            return file.read() if last is None else file.read(last - first + 1)
+
+    def update(self, bucket: str, name: str, fields: Json) -> Json:
+        """Writes metadata; content and generation stay."""
+        self.path(bucket, name)
+        kept = self._kept.get(key(bucket, name)) or {}
+        changed = {**kept, **fields, "metageneration": str(int(kept["metageneration"]) + 1), "updated": now(), "etag": etag()}
+        return shown(self._kept.put(key(bucket, name), "Object", {field: value for field, value in changed.items() if value is not None}))
+
+    def delete(self, bucket: str, name: str) -> None:
+        """Removes an object, if it is there, and the folders that it leaves empty."""
+        kept = self._kept.get(key(bucket, name))
+        path = self.folder / kept[FILE]["path"] if kept else self._plain(bucket, name)
+        self._kept.remove(key(bucket, name))
+        if path is not None and path.is_file():
+            path.unlink()
+            for parent in path.parents:
+                if parent == self.folder / bucket or any(parent.iterdir()):
+                    break
+                parent.rmdir()
+
+    def adopt(self, bucket: str, prefix: str = "") -> list[Json]:
+        """Makes objects of the files that a process wrote below `prefix`, which is a file or a folder."""
+        self.bucket(bucket)
+        start = self.folder / bucket / prefix
+        files = [start] if start.is_file() else sorted(path for path in start.rglob("*") if path.is_file())
+        root = self.folder / bucket
+        names = [path.relative_to(root).as_posix() for path in files if ODD not in path.parts]
+        return [found for name in names if (found := self.get(bucket, name)) is not None]
+
+    def drop_bucket(self, bucket: str) -> None:
+        """Removes an empty bucket's folder."""
+        shutil.rmtree(self.folder / bucket, ignore_errors=True)
+
+    def sweep(self, age_seconds: float = 7 * 86400) -> None:
+        """Removes uploads that nobody finished within a week, as Google does."""
+        for file in (self.folder / INCOMING).iterdir():
+            if time.time() - file.stat().st_mtime > age_seconds:
+                file.unlink(missing_ok=True)
+
+    def _plain(self, bucket: str, name: str) -> Path | None:
+        """The file that carries the object's name; none where the name is no path."""
+        parts = name.split("/")
+        odd = any(part in ("", ".", "..") or len(part.encode()) > 255 or "\0" in part for part in parts) or parts[0] == ODD
+        return None if odd or len(name.encode()) > 1024 else self.folder / bucket / name
+
+    def _place(self, bucket: str, name: str) -> Path:
+        plain = self._plain(bucket, name)
+        root = self.folder / bucket
+        if plain is not None and not plain.is_dir():
+            between = [parent for parent in plain.parents if parent.is_relative_to(root) and parent != root]
+            if not any(parent.is_file() for parent in between):
+                return plain
+        return root / ODD / hashlib.sha256(name.encode()).hexdigest()
+
+    def _fresh(self, bucket: str, name: str, path: Path, kept: Json | None) -> Json:
+        status = path.stat()
+        if kept is not None and kept[FILE]["size"] == status.st_size and kept[FILE]["time"] == status.st_mtime_ns:
+            return kept
+        return self._describe(bucket, name, path, {"storageClass": self.bucket(bucket).get("storageClass", "STANDARD")})
+
+    def _describe(self, bucket: str, name: str, path: Path, metadata: Json) -> Json:
+        """Hashes the file and stores what is known of the object; the next generation of one that exists."""
+        status = path.stat()
+        md5, crc32c = digests(path)
+        # Generations are times in microseconds at Google; only their order matters.
+        before = self._kept.get(key(bucket, name))
+        generation = str(max(time.time_ns() // 1000, int(before["generation"]) + 1 if before else 0))
+        stamp = now()
+        address = f"b/{bucket}/o/{quote(name, safe='')}"
+        body = {
+            "kind": "storage#object",
+            "id": f"{bucket}/{name}/{generation}",
+            "selfLink": f"https://www.googleapis.com/storage/v1/{address}",
+            "mediaLink": f"https://storage.googleapis.com/download/storage/v1/{address}?generation={generation}&alt=media",
+            "contentType": "application/octet-stream",
+            **metadata,
+            "name": name,
+            "bucket": bucket,
+            "generation": generation,
+            "metageneration": "1",
+            "size": str(status.st_size),
+            "md5Hash": md5,
+            "crc32c": crc32c,
+            "etag": etag(),
+            "timeCreated": stamp,
+            "updated": stamp,
+            "timeStorageClassUpdated": stamp,
+            "timeFinalized": stamp,
+            FILE: {"path": path.relative_to(self.folder).as_posix(), "size": status.st_size, "time": status.st_mtime_ns},
+        }
+        return shown(self._kept.put(key(bucket, name), "Object", body))
+
+    def list(self, bucket: str, prefix: str = "") -> list[Json]:
+        """The objects whose names start with `prefix`, in order."""
+        start = len(key(bucket, ""))
+        names = [name[start:] for name, _ in self._kept.starting(key(bucket, prefix), "Object")]
+        return [found for name in names if (found := self.get(bucket, name)) is not None]
+
+
+def key(bucket: str, name: str) -> str:
+    """An object's name in the store."""
+    return f"b/{bucket}/o/{name}"
+
+
+def shown(resource: Json) -> Json:
+    """The object resource without what only this module needs."""
+    return {field: value for field, value in resource.items() if field != FILE}
+
+
+def digests(path: Path) -> tuple[str, str]:
+    """MD5 and CRC32C of a file, in base64 as Cloud Storage gives them."""
+    import google_crc32c
+
+    md5: Any = hashlib.md5(usedforsecurity=False)
+    crc32c: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
+    for block in blocks(path):
+        md5.update(block)
+        crc32c.update(block)
+    return base64.b64encode(md5.digest()).decode(), base64.b64encode(crc32c.digest()).decode()
+
+
+def blocks(path: Path, first: int = 0, last: int | None = None) -> Iterator[bytes]:
+    """A file's bytes from `first` to `last`, both included, block by block."""
+    left = path.stat().st_size - first if last is None else last - first + 1
+    with path.open("rb") as file:
+        file.seek(first)
+        while left > 0 and (block := file.read(min(BLOCK, left))):
+            left -= len(block)
+            yield block
+
+
+def split(uri: str) -> tuple[str, str]:
+    """`gs://BUCKET/NAME` → bucket and name.
+
+    Raises:
+        Refusal: It is no such address.
+    """
+    bucket, _, name = uri.removeprefix("gs://").partition("/")
+    if not uri.startswith("gs://") or not bucket:
+        raise Refusal(400, "INVALID_ARGUMENT", f"{uri!r} is not an address of Cloud Storage; they look like gs://BUCKET/NAME.")
+    return bucket, str(PurePosixPath(name)) if name and not name.endswith("/") and "//" not in name else name

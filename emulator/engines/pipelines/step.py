@@ -1,0 +1,226 @@
+"""Executes one container of a pipeline: inputs as files, a process, retries, outputs into Cloud Storage."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emulator.behaviours import Refusal
+from emulator.clock import number
+from emulator.engines.pipelines import artifacts, containers
+from emulator.engines.pipelines.cache import Cache
+from emulator.engines.pipelines.placeholders import Filling
+from emulator.engines.pipelines.tasks import Task, TaskFailed, Values
+from emulator.engines.pipelines.values import typed
+from emulator.processes.command import Command, Ended
+from emulator.processes.supervisor import LauncherFailed
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+
+Json = dict[str, Any]
+Enter = Callable[[Task, str], None]
+
+LIMIT_SECONDS = 4 * 3600.0
+"""A step that hangs is ended; on Vertex AI after a week."""
+LONGEST_BACKOFF_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What to run: a PipelineJob without its resource."""
+
+    name: str
+    """`projects/P/locations/L/pipelineJobs/J`."""
+    spec: Json
+    parameters: Json
+    root: str
+    """`gs://` address below which the artifacts go."""
+    project_number: str
+    environment: dict[str, str]
+    """Variables of every step."""
+    fail_fast: bool = False
+
+    @property
+    def id(self) -> str:
+        """Last part of the name."""
+        return self.name.rpartition("/")[2]
+
+    @property
+    def location(self) -> str:
+        """`projects/P/locations/L`."""
+        return self.name.partition("/pipelineJobs/")[0]
+
+    def variables(self, task: Task) -> dict[str, str]:
+        """What the placeholders of a pipeline stand for in `task`."""
+        return {
+            "pipeline_job_name": self.id,
+            "pipeline_job_resource_name": self.name,
+            "pipeline_job_uuid": self.id,
+            "pipeline_job_create_time_utc": task.created,
+            "pipeline_job_schedule_time_utc": task.created,
+            "pipeline_task_name": task.name,
+            "pipeline_task_uuid": task.id,
+            "pipeline_root": self.root,
+        }
+
+
+class Steps:
+    """Executes the containers of one run."""
+
+    def __init__(self, cloud: Cloud, folder: Path) -> None:
+        self.cloud = cloud
+        self.folder = folder
+        self.cache = Cache(cloud.store, cloud.objects)
+
+    async def execute(self, job: Job, spec: Json, component: Json, task: Task, enter: Enter) -> Values:
+        """Run the container of `task` and give its outputs.
+
+        Raises:
+            TaskFailed: when it cannot be run, or failed as often as its retry policy allows.
+        """
+        executor = job.spec["deploymentSpec"]["executors"][component["executorLabel"]]
+        if "importer" in executor:
+            enter(task, "RUNNING")
+            return _imported(executor["importer"], job, task)
+        container = executor["container"]
+        key = self.cache.key(container, component, task.inputs) if spec.get("cachingOptions", {}).get("enableCache") else ""
+        if key and (known := self.cache.get(key)):
+            enter(task, "SKIPPED")
+            return known
+        enter(task, "RUNNING")
+        base = f"{job.root.rstrip('/')}/{job.project_number}/{job.id}/{task.name}_{task.id}"
+        executor_input = self._executor_input(job, component, task, base)
+        await self._attempts(job, spec, container, task, executor_input)
+        outputs = _outputs(executor_input, component)
+        for uri in (base, *(artifact["uri"] for given in outputs.artifacts.values() for artifact in given)):
+            artifacts.adopt(self.cloud.objects, uri)
+        if key:
+            self.cache.put(key, outputs)
+        return outputs
+
+    def _executor_input(self, job: Job, component: Json, task: Task, base: str) -> Json:
+        """KFP's ExecutorInput: where the step finds its inputs and leaves its outputs."""
+        definitions = component.get("outputDefinitions", {})
+        folder = artifacts.path(self.cloud.objects, base)
+        folder.mkdir(parents=True, exist_ok=True)
+        outputs = {
+            name: {
+                "artifacts": [
+                    {
+                        "name": f"{job.location}/metadataStores/default/artifacts/{number()}",
+                        "type": definition["artifactType"],
+                        "uri": f"{base}/{name}",
+                        "metadata": definition.get("metadata", {}),
+                    }
+                ]
+            }
+            for name, definition in definitions.get("artifacts", {}).items()
+        }
+        return {
+            "inputs": {
+                "parameterValues": task.inputs.parameters,
+                "artifacts": {name: {"artifacts": given} for name, given in task.inputs.artifacts.items()},
+            },
+            "outputs": {
+                "parameters": {name: {"outputFile": str(folder / name)} for name in definitions.get("parameters", {})},
+                "artifacts": outputs,
+                "outputFile": str(folder / "executor_output.json"),
+            },
+        }
+
+    async def _attempts(self, job: Job, spec: Json, container: Json, task: Task, executor_input: Json) -> None:
+        """Run the process, again after failures as far as the retry policy goes."""
+        policy = spec.get("retryPolicy", {})
+        retries = int(policy.get("maxRetryCount", 0))
+        delay = _seconds(policy.get("backoffDuration", "0s"))
+        longest = _seconds(policy.get("backoffMaxDuration", "0s")) or LONGEST_BACKOFF_SECONDS
+        for attempt in range(1, retries + 2):
+            ended, said = await self._process(job, container, task, executor_input, attempt)
+            task.used = {"seconds": ended.seconds, "cpuSeconds": ended.cpu_seconds, "peakMb": ended.peak_mb, "attempts": attempt}
+            if ended.code == 0:
+                return
+            if attempt <= retries:
+                self.cloud.log(job.name, f"[{task.path}] attempt {attempt} of {retries + 1} failed: {said}")
+                await asyncio.sleep(min(delay * float(policy.get("backoffFactor") or 2) ** (attempt - 1), longest))
+        raise TaskFailed(f"{ended.reason or f'exit code {ended.code}'}: {said}")
+
+    async def _process(self, job: Job, container: Json, task: Task, executor_input: Json, attempt: int) -> tuple[Ended, str]:
+        """Run the process once; gives its end and the last line that it printed."""
+        try:
+            program = containers.program(container, self.cloud.images.entry_point(container.get("image", "")))
+        except Refusal as refusal:
+            raise TaskFailed(refusal.message) from None
+        filling = Filling(executor_input, str(self.cloud.objects.folder), job.variables(task))
+        silence = "it printed nothing"
+        last: deque[str] = deque([silence], maxlen=1)
+
+        def log(line: str) -> None:
+            if line.strip() and not line.startswith("[KFP Executor"):
+                # KFP's executor prints its input first; this is the line that ends it.
+                last.append(silence if line == "}" else line.strip())
+            self.cloud.log(job.name, f"[{task.path}] {line}")
+
+        command = Command(
+            form=program.form,
+            arguments=filling.command(program.words),
+            source=program.source,
+            folder=str(self.folder / f"{task.id}-{attempt}"),
+            environment={**job.environment, **{variable["name"]: variable.get("value", "") for variable in container.get("env", [])}},
+            mount=str(self.cloud.objects.folder),
+            seconds=LIMIT_SECONDS,
+        )
+        try:
+            return await self.cloud.supervisor.run(command, log), last[-1]
+        except LauncherFailed as failure:
+            raise TaskFailed(str(failure)) from None
+
+
+def _imported(importer: Json, job: Job, task: Task) -> Values:
+    """The artifact that an importer names."""
+    uri = importer["artifactUri"].get("constant") or task.inputs.parameters.get("uri", "")
+    name = f"{job.location}/metadataStores/default/artifacts/{number()}"
+    return Values({}, {"artifact": [{"name": name, "type": importer["typeSchema"], "uri": uri, "metadata": importer.get("metadata", {})}]})
+
+
+def _outputs(executor_input: Json, component: Json) -> Values:
+    """What a step left: KFP's executor writes one file, other programs a file for each parameter."""
+    outputs = executor_input["outputs"]
+    written = Path(outputs["outputFile"])
+    said: Json = json.loads(written.read_text(encoding="utf-8")) if written.exists() else {}
+    definitions = component.get("outputDefinitions", {})
+    found = Values()
+    for name, definition in definitions.get("parameters", {}).items():
+        kind = definition.get("parameterType")
+        file = Path(outputs["parameters"][name]["outputFile"])
+        if name in said.get("parameterValues", {}):
+            found.parameters[name] = typed(said["parameterValues"][name], kind)
+        elif file.exists():
+            found.parameters[name] = _read(file.read_text(encoding="utf-8"), kind)
+    for name, given in outputs["artifacts"].items():
+        artifact = given["artifacts"][0]
+        changed = (said.get("artifacts", {}).get(name, {}).get("artifacts") or [{}])[0]
+        found.artifacts[name] = [
+            {**artifact, "uri": changed.get("uri") or artifact["uri"], "metadata": changed.get("metadata") or artifact["metadata"]}
+        ]
+    return found
+
+
+def _read(content: str, kind: str | None) -> Any:
+    """A parameter from its output file."""
+    if kind in ("STRING", "BOOLEAN"):
+        return typed(content, kind)
+    try:
+        return typed(json.loads(content), kind)
+    except ValueError:
+        raise TaskFailed(f"an output parameter of type {kind} holds {content[:80]!r}") from None
+
+
+def _seconds(duration: str | float) -> float:
+    """`1.5s` as a number."""
+    return float(str(duration).rstrip("s") or 0)

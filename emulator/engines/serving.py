@@ -1,0 +1,177 @@
+"""Deployed models as processes: a container's HTTP server on a loopback port, with the variables that Vertex AI gives it.
+
+https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import sys
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+
+from emulator.behaviours import Refusal
+from emulator.engines.pipelines.containers import PYTHON
+from emulator.processes.command import Command, Ended
+from emulator.processes.supervisor import Process
+from emulator.projects import project_number
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+
+Json = dict[str, Any]
+
+START_SECONDS = 120.0
+"""Time that a server has to become healthy, unless the model's `deploymentTimeout` says otherwise."""
+ANSWER_SECONDS = 60.0
+"""Vertex AI's limit for one prediction."""
+HEALTH_SECONDS = 5.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.01, 0.25
+CONNECTIONS = 32
+"""Predictions that one emulator forwards at a time."""
+
+
+@dataclass(eq=False)
+class Server:
+    """A running container."""
+
+    process: Process
+    pool: urllib3.HTTPConnectionPool
+    predict_route: str
+    ended: asyncio.Task[Ended]
+    last: deque[str]
+    """The last line that it printed."""
+
+
+class Servers:
+    """The deployed models that run; a server that is not running is started by the first request for it."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.folder = cloud.state / "serving"
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._running: dict[tuple[str, str], Server] = {}
+        self._threads = ThreadPoolExecutor(CONNECTIONS)
+        self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+
+    async def open(self, endpoint: str, deployed: Json, model: Json) -> Server:
+        """The healthy server of a deployed model.
+
+        Raises:
+            Refusal: when its image is unknown, it ends, or it does not become healthy in time.
+        """
+        key = (endpoint, deployed["id"])
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            server = self._running.get(key)
+            if server is None or server.ended.done():
+                server = await self._start(endpoint, deployed, model)
+                self._running[key] = server
+            return server
+
+    async def ask(self, server: Server, body: bytes, content_type: str) -> tuple[int, str, bytes]:
+        """Status, content type and body of a server's answer to a prediction request."""
+        try:
+            headers = {"Content-Type": content_type}
+            answer = await self._request(server, "POST", server.predict_route, body=body, headers=headers, timeout=ANSWER_SECONDS)
+        except urllib3.exceptions.HTTPError as error:
+            raise Refusal(
+                503, "UNAVAILABLE", f"The model server did not answer: {error}. Its log: {server.last[-1] if server.last else 'empty'}"
+            ) from None
+        return answer.status, answer.headers.get("Content-Type", "application/json"), answer.data
+
+    async def close(self, endpoint: str, deployed_id: str) -> None:
+        """End the server of a deployed model."""
+        server = self._running.pop((endpoint, deployed_id), None)
+        if server is not None and not server.ended.done():
+            server.process.stop()
+            await server.ended
+
+    async def _start(self, endpoint: str, deployed: Json, model: Json) -> Server:
+        container = model.get("containerSpec", {})
+        entry_point = self.cloud.images.entry_point(container.get("imageUri", ""))
+        words = [*(container.get("command") or entry_point), *container.get("args", [])]
+        words[0] = sys.executable if words[0] in PYTHON else words[0]
+        port = _free_port()
+        path = f"/v1/endpoints/{endpoint.rpartition('/')[2]}/deployedModels/{deployed['id']}"
+        health, predict = container.get("healthRoute") or path, container.get("predictRoute") or f"{path}:predict"
+        project = endpoint.split("/")[1]
+        folder = self.folder / deployed["id"]
+        last: deque[str] = deque(["it printed nothing"], maxlen=1)
+
+        def log(line: str) -> None:
+            if line.strip():
+                last.append(line.strip())
+            self.cloud.log(endpoint, f"[{deployed['id']}] {line}")
+
+        command = Command(
+            form="program",
+            arguments=words,
+            folder=str(folder),
+            environment={
+                **self.cloud.environment,
+                "GOOGLE_CLOUD_PROJECT": project,
+                "AIP_HTTP_PORT": str(port),
+                "AIP_HEALTH_ROUTE": health,
+                "AIP_PREDICT_ROUTE": predict,
+                "AIP_STORAGE_URI": model.get("artifactUri", ""),
+                "AIP_MODE": "PREDICTION",
+                "AIP_FRAMEWORK": "CUSTOM_CONTAINER",
+                "AIP_PROJECT_NUMBER": project_number(project),
+                "AIP_ENDPOINT_ID": endpoint.rpartition("/")[2],
+                "AIP_DEPLOYED_MODEL_ID": deployed["id"],
+                "AIP_MODEL_NAME": model["name"].rpartition("/")[2],
+                "AIP_VERSION_NAME": deployed["id"],
+                "AIP_MACHINE_TYPE": deployed.get("dedicatedResources", {}).get("machineSpec", {}).get("machineType", ""),
+                **{variable["name"]: variable.get("value", "") for variable in container.get("env", [])},
+            },
+        )
+        process = await self.cloud.supervisor.start(command, log)
+        pool = urllib3.HTTPConnectionPool("127.0.0.1", port, maxsize=CONNECTIONS, retries=False)
+        server = Server(process, pool, predict, asyncio.create_task(process.wait()), last)
+        limit = float(str(container.get("deploymentTimeout", "")).rstrip("s") or START_SECONDS)
+        fault = await self._unhealthy(server, health, limit)
+        if fault:
+            process.stop()
+            await server.ended
+            message = (
+                f"Model server for {model['name']} {fault}. The model was not deployed. Its last line was: {last[-1]} "
+                f"(log of {endpoint}). Mend the container, or its healthRoute {health}, and deploy again."
+            )
+            raise Refusal(400, "FAILED_PRECONDITION", message)
+        return server
+
+    async def _request(self, server: Server, method: str, route: str, **keywords: Any) -> urllib3.BaseHTTPResponse:
+        """A request to a server, in a thread."""
+        request = partial(server.pool.request, method, route, **keywords)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, request)
+
+    async def _unhealthy(self, server: Server, route: str, limit: float) -> str:
+        """Wait until the server is healthy; what is wrong when it does not get there."""
+        loop = asyncio.get_running_loop()
+        deadline, pause = loop.time() + limit, FIRST_PAUSE_SECONDS
+        while loop.time() < deadline:
+            if server.ended.done():
+                return f"ended with exit code {server.ended.result().code}"
+            try:
+                answer = await self._request(server, "GET", route, timeout=HEALTH_SECONDS)
+                if answer.status == 200:
+                    return ""
+            except urllib3.exceptions.HTTPError:
+                # Not listening yet.
+                pass
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        return f"was not healthy within {limit:.0f} s"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

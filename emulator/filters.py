@@ -1,0 +1,148 @@
+"""List filters (https://google.aip.dev/160), as far as the clients of this playbook write them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from emulator.behaviours import not_emulated
+from emulator.validation import camel
+
+Json = dict[str, Any]
+Test = Callable[[Json], bool]
+Functions = dict[str, Callable[[Json, str], bool]]
+
+TOKEN = re.compile(r"""\s*(?:([()])|(!=|<=|>=|=|:|<|>)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|([^\s()=:<>!"']+))""")
+VALUES = ("stringValue", "numberValue", "boolValue")
+
+
+def select(rows: list[Json], text: str, functions: Functions | None = None) -> list[Json]:
+    """The rows that a filter lets through.
+
+    Args:
+        rows: Resources.
+        text: The filter; an empty one lets all through.
+        functions: Functions that the API's filters know, e.g. `in_context("…")`: name → test of a row and the argument.
+
+    Raises:
+        Refusal: The filter uses what is not emulated; it is never ignored in silence.
+    """
+    if not text.strip():
+        return rows
+    tokens, position = [], 0
+    text = text.rstrip()
+    while position < len(text):
+        match = TOKEN.match(text, position)
+        if match is None:
+            raise not_emulated(f"Filter {text!r}")
+        tokens.append(match.group().strip())
+        position = match.end()
+    parser = _Parser(text, tokens, functions or {})
+    test = parser.alternatives()
+    if parser.tokens:
+        raise not_emulated(f"Filter {text!r}")
+    return [row for row in rows if test(row)]
+
+
+class _Parser:
+    """Recursive descent; AND binds less than OR in AIP-160, but the parentheses that clients write hide the difference."""
+
+    def __init__(self, text: str, tokens: list[str], functions: Functions) -> None:
+        self.text, self.tokens, self.functions = text, tokens, functions
+
+    def alternatives(self) -> Test:
+        tests = [self.sequence()]
+        while self.tokens and self.tokens[0].upper() == "OR":
+            self.tokens.pop(0)
+            tests.append(self.sequence())
+        return lambda row: any(test(row) for test in tests)
+
+    def sequence(self) -> Test:
+        tests = [self.term()]
+        while self.tokens and self.tokens[0] != ")" and self.tokens[0].upper() != "OR":
+            if self.tokens[0].upper() == "AND":
+                self.tokens.pop(0)
+            tests.append(self.term())
+        return lambda row: all(test(row) for test in tests)
+
+    def term(self) -> Test:
+        token = self.take()
+        if token.upper() == "NOT":
+            inner = self.term()
+            return lambda row: not inner(row)
+        if token == "(":
+            inner = self.alternatives()
+            self.expect(")")
+            return inner
+        if token in self.functions and self.tokens[:1] == ["("]:
+            self.take()
+            function, argument = self.functions[token], _unquoted(self.take())
+            self.expect(")")
+            return lambda row: function(row, argument)
+        if not self.tokens or self.tokens[0] not in OPERATORS:
+            raise not_emulated(f"Filter {self.text!r}")
+        path, operator, value = token, self.take(), _unquoted(self.take())
+        return lambda row: OPERATORS[operator](_at(row, path), value)
+
+    def take(self) -> str:
+        if not self.tokens:
+            raise not_emulated(f"Filter {self.text!r}")
+        return self.tokens.pop(0)
+
+    def expect(self, token: str) -> None:
+        if self.take() != token:
+            raise not_emulated(f"Filter {self.text!r}")
+
+
+def _unquoted(token: str) -> str:
+    return re.sub(r"\\(.)", r"\1", token[1:-1]) if token[:1] in ('"', "'") else token
+
+
+def _at(row: Json, path: str) -> Any:
+    """The value at a path such as `labels.env`, `display_name` or `metadata.accuracy.number_value`."""
+    value: Any = row
+    for part in path.split("."):
+        if camel(part) in VALUES and not isinstance(value, dict):
+            continue
+        if not isinstance(value, dict):
+            return None
+        value = value.get(part, value.get(camel(part)))
+    return value
+
+
+def _equal(value: Any, wanted: str) -> bool:
+    if isinstance(value, bool):
+        return str(value).lower() == wanted.lower()
+    if isinstance(value, (int, float)):
+        return _compare(value, wanted) == 0
+    return value is not None and str(value) == wanted
+
+
+def _has(value: Any, wanted: str) -> bool:
+    if wanted == "*":
+        return value is not None
+    if isinstance(value, (list, dict)):
+        return wanted in value
+    return value is not None and wanted.strip("*").lower() in str(value).lower()
+
+
+def _compare(value: Any, wanted: str) -> int | None:
+    if value is None:
+        return None
+    try:
+        left, right = float(value), float(wanted)
+    except (TypeError, ValueError):
+        return (str(value) > wanted) - (str(value) < wanted)
+    return (left > right) - (left < right)
+
+
+OPERATORS: dict[str, Callable[[Any, str], bool]] = {
+    "=": _equal,
+    "!=": lambda value, wanted: not _equal(value, wanted),
+    ":": _has,
+    "<": lambda value, wanted: _compare(value, wanted) == -1,
+    "<=": lambda value, wanted: _compare(value, wanted) in (-1, 0),
+    ">": lambda value, wanted: _compare(value, wanted) == 1,
+    ">=": lambda value, wanted: _compare(value, wanted) in (0, 1),
+}

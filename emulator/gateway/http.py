@@ -1,0 +1,118 @@
+"""HTTP/1.1 on asyncio streams, as much of it as Google's clients speak.
+
+It is written out here because some clients need what servers do not give: TensorFlow compares header names case-sensitively (`Location`,
+`Range`) and sends `Transfer-Encoding: identity` beside a length.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import ssl
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from emulator.behaviours import Refusal, Response
+from emulator.dispatch import Request
+
+HEAD_LIMIT = 1 << 20
+READ_LIMIT = 1 << 22
+CHUNK = 1 << 16
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer, host: str) -> None:
+    """Answers the requests of one connection until it ends.
+
+    Args:
+        reader: What the client sends.
+        writer: To the client.
+        answer: Answers one request.
+        host: Host of requests that name none.
+    """
+    try:
+        while True:
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+            except asyncio.LimitOverrunError:
+                await _write(writer, "GET", _refused(431, "The request's head is too large."), keep=False)
+                return
+            try:
+                request, keep = await _request(head, reader, writer, host)
+            except ValueError as error:
+                await _write(writer, "GET", _refused(400, f"Malformed request: {error}"), keep=False)
+                return
+            response = await answer(request)
+            await _write(writer, request.http, response, keep)
+            if not keep:
+                return
+    except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError, TimeoutError):
+        # The client left; there is nobody to tell.
+        return
+    finally:
+        writer.close()
+
+
+async def _request(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> tuple[Request, bool]:
+    first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
+    http, target, version = first.split(" ")
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise ValueError(f"header {line!r}")
+        headers[name.strip().lower()] = value.strip()
+    if headers.get("expect", "").lower() == "100-continue":
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    if headers.get("transfer-encoding", "").lower() == "chunked":
+        body = await _chunks(reader)
+    else:
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+    if headers.get("content-encoding") == "gzip" and "json" in headers.get("content-type", ""):
+        body = gzip.decompress(body)
+    path, _, query = target.partition("?")
+    named = headers.get("host", host).partition(":")[0]
+    keep = headers.get("connection", "").lower() != "close" and version == "HTTP/1.1"
+    return Request(http, named, path, query, headers, body), keep
+
+
+async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    parts: list[bytes] = []
+    while True:
+        size = int((await reader.readuntil(b"\r\n")).partition(b";")[0], 16)
+        part = await reader.readexactly(size + 2)
+        if not size:
+            return b"".join(parts)
+        parts.append(part[:-2])
+
+
+async def _write(writer: asyncio.StreamWriter, http: str, response: Response, keep: bool) -> None:
+    headers = {"Content-Type": response.content_type, "Server": "local-google-cloud", **response.headers}
+    if not keep:
+        headers["Connection"] = "close"
+    whole = isinstance(response.body, bytes)
+    if isinstance(response.body, bytes):
+        if response.status not in (204, 304):
+            headers.setdefault("Content-Length", str(len(response.body)))
+    else:
+        headers["Transfer-Encoding"] = "chunked"
+    phrase = HTTPStatus(response.status).phrase if response.status in HTTPStatus.__members__.values() else ""
+    lines = "".join(f"{name.title()}: {value}\r\n" for name, value in headers.items())
+    writer.write(f"HTTP/1.1 {response.status} {phrase}\r\n{lines}\r\n".encode("latin-1", "replace"))
+    if http == "HEAD":
+        pass
+    elif whole and isinstance(response.body, bytes):
+        for start in range(0, len(response.body), READ_LIMIT):
+            writer.write(response.body[start : start + READ_LIMIT])
+            await writer.drain()
+    elif not isinstance(response.body, bytes):
+        async for part in response.body:
+            if part:
+                writer.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+                await writer.drain()
+        writer.write(b"0\r\n\r\n")
+    await writer.drain()
+
+
+def _refused(status: int, message: str) -> Response:
+    return Response.of(Refusal(status, "INVALID_ARGUMENT", message).body(), status)

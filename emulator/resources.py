@@ -1,0 +1,418 @@
+"""The one rule for create, get, list, update, delete and IAM policies of every kind of resource, read off the discovery documents."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from emulator import filters
+from emulator.behaviours import COMPLETIONS, DEFAULTS, SHORT_NAMES, Call, Json, Refusal, Response, not_emulated
+from emulator.clock import etag, now, number
+from emulator.discovery import Document, Method, short
+from emulator.projects import project_number
+from emulator.validation import STANDARD_PARAMETERS, camel
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+
+# The states in which a resource is ready for use, most specific first.
+LIVE_STATES = (
+    "JOB_STATE_SUCCEEDED", "PIPELINE_STATE_SUCCEEDED", "STABLE", "ACTIVE", "READY", "ENABLED", "RUNNING", "DEPLOYED", "SUCCEEDED",
+    "COMPLETE", "COMPLETED", "CONDITION_SUCCEEDED",
+)  # fmt: skip
+TIMES = {"createTime", "updateTime", "creationTimestamp", "timeCreated", "updated", "creationTime", "lastModifiedTime"}
+ETAGS = {"etag", "fingerprint", "labelFingerprint"}
+IDENTITY = {"name", "id", "kind", "selfLink", "creationTimestamp", "timeCreated", "createTime", "uid", "uniqueId", "creationTime"}
+IAM_VERBS = {"getIamPolicy", "setIamPolicy", "testIamPermissions"}
+IAM_SUFFIX = re.compile(r"/(iam|getIamPolicy|setIamPolicy|testIamPermissions|iam/testPermissions)$")
+POLICIES = "iam-policies"
+ROOTS = {"projects", "folders", "organizations", "billingAccounts"}
+
+
+class Resources:
+    """What every API does alike."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    async def default(self, call: Call) -> Json | Response:
+        """Answers `call` by the generic rule.
+
+        Raises:
+            Refusal: The resource is missing or taken, the request breaks a rule, or the method needs a behaviour that does not exist.
+        """
+        verb = call.verb
+        if "operations" in call.name.split("/"):
+            return await self._operation(call)
+        if verb in IAM_VERBS:
+            return self._policy(call)
+        if verb in ("create", "insert"):
+            return self.create(call)
+        if verb == "get":
+            return self.load(call)
+        if verb == "list":
+            return self.list(call)
+        if verb in ("patch", "update") or re.match(r"update[A-Z]", verb):
+            return self.update(call)
+        if verb == "delete":
+            return self.delete(call)
+        if verb == "setLabels":
+            return self._set_labels(call)
+        raise not_emulated(f"{call.service}.{call.method}")
+
+    def load(self, call: Call, name: str = "") -> Json:
+        """The resource `name` of the call's API, by default the one that the call addresses.
+
+        Raises:
+            Refusal: It does not exist.
+        """
+        name = name or call.name
+        kept = self._cloud.store.of(call.service).get(name)
+        if kept is None:
+            raise Refusal(404, "NOT_FOUND", f"Resource '{name}' was not found.")
+        return kept
+
+    def save(self, call: Call, name: str, resource: Json, kind: str = "") -> Json:
+        """Stores a resource of the call's API; its kind is by default that of the call's method."""
+        return self._cloud.store.of(call.service).put(name, kind or kind_of(described(call)), resource)
+
+    def create(self, call: Call) -> Json:
+        """Creates what the call's body describes; a name that is taken is refused."""
+        method = described(call)
+        wrapped, wrapped_id, _ = unwrap(method, call.body)
+        resource = copy.deepcopy(wrapped)
+        name = call.name if call.http == "PUT" else f"{call.name}/{wrapped_id or self._new_id(call, resource) or number()}"
+        kept = self._cloud.store.of(call.service)
+        if kept.get(name) is not None:
+            raise Refusal(409, "ALREADY_EXISTS", f"Resource '{name}' already exists.", reason="alreadyExists")
+        key = (call.service, kind_of(method))
+        if has_full_name(method) and "/" not in resource.get("name", ""):
+            resource.pop("name", None)
+        resource = {**copy.deepcopy(DEFAULTS.get(key, {})), **resource}
+        complete(method, resource, name)
+        if completion := COMPLETIONS.get(key):
+            completion(call, self._cloud, name, resource)
+            # An API may name what it makes: a service account is stored under its e-mail.
+            if has_full_name(method) and resource.get("name", "").count("/") == name.count("/"):
+                name = resource["name"]
+                if kept.get(name) is not None:
+                    raise Refusal(409, "ALREADY_EXISTS", f"Resource '{name}' already exists.", reason="alreadyExists")
+        kept.put(name, key[1], resource)
+        return self.answer(call, name, resource, "insert")
+
+    def update(self, call: Call) -> Json:
+        """Changes a resource: by mask, by merging where there is none, by replacing for PUT."""
+        method = described(call)
+        given, _, mask = unwrap(method, call.body)
+        old = self.load(call)
+        mask = mask or call.one("updateMask")
+        properties = method.document.schemas[method.resource]["properties"] if method.resource else {}
+        refuse_immutable(properties, old, given)
+        new = copy.deepcopy(old)
+        if mask:
+            for path in filter(None, (camel(path.strip()) for path in mask.split(","))):
+                apply_mask(new, given, path, properties)
+        elif call.http == "PUT":
+            new = {key: value for key, value in old.items() if properties.get(key, {}).get("mark") == "output" or key in IDENTITY}
+            new |= given
+        else:
+            merge(new, given)
+        complete(method, new, call.name)
+        for changed in ("updateTime", "updated"):
+            if changed in new:
+                new[changed] = now()
+        if "etag" in new:
+            new["etag"] = etag()
+        if "metageneration" in new:
+            new["metageneration"] = str(int(new["metageneration"]) + 1)
+        key = (call.service, kind_of(method))
+        if completion := COMPLETIONS.get(key):
+            completion(call, self._cloud, call.name, new)
+        self._cloud.store.of(call.service).put(call.name, key[1], new)
+        return self.answer(call, call.name, new, "patch")
+
+    def delete(self, call: Call) -> Json:
+        """Deletes a resource with what lies below it; where the API asks for `force` to do that, it is asked for here too."""
+        method = described(call)
+        resource = self.load(call)
+        kept = self._cloud.store.of(call.service)
+        children = [name for name, _ in kept.under(call.name)]
+        if children and "force" in method.parameters and call.one("force").lower() != "true":
+            raise Refusal(
+                400,
+                "FAILED_PRECONDITION",
+                f"Resource '{call.name}' still contains {len(children)} resources, e.g. '{children[0]}'. Delete them first, or set force.",
+            )
+        kept.delete(call.name)
+        self._cloud.store.of(POLICIES).delete(f"{call.service}/{call.name}")
+        return self.answer(call, call.name, resource, "delete")
+
+    def list(self, call: Call, rows: list[Json] | None = None, functions: filters.Functions | None = None) -> Json:
+        """A page of the collection that the call addresses.
+
+        Args:
+            call: Its `filter`, `orderBy`, `pageSize` or `maxResults`, and `pageToken` are honoured.
+            rows: What to list; by default the collection.
+            functions: Functions that this collection's filters know.
+        """
+        method = described(call)
+        properties = method.document.schemas[method.response]["properties"]
+        column = next((name for name, schema in properties.items() if schema.get("items", {}).get("$ref") == method.resource), None)
+        column = column or next((name for name, schema in properties.items() if schema.get("items", {}).get("$ref")), None)
+        if column is None:
+            raise not_emulated(f"{call.service}.{call.method}")
+        if rows is None:
+            rows = self._cloud.store.of(call.service).list(call.name)
+        rows = filters.select(rows, call.one("filter"), functions)
+        for term in reversed([term.split() for term in call.one("orderBy").split(",") if term.strip()]):
+            key = camel(term[0])
+            rows = sorted(rows, key=lambda row: str(row.get(key, "")), reverse=term[1:2] == ["desc"])
+        size = int(call.one("pageSize") or call.one("maxResults") or 0) or len(rows)
+        first = int(call.one("pageToken") or 0)
+        page: Json = {column: rows[first : first + size]} if rows[first : first + size] else {}
+        if first + size < len(rows):
+            page["nextPageToken"] = str(first + size)
+        if "default" in properties.get("kind", {}):
+            page["kind"] = properties["kind"]["default"]
+        return page
+
+    def answer(self, call: Call, name: str, resource: Json, change: str) -> Json:
+        """`resource` in the shape in which the API answers a change: itself, nothing, or an operation of the API's family."""
+        method = described(call)
+        properties = method.document.schemas.get(method.response, {}).get("properties")
+        if not properties:
+            return {}
+        if method.response == method.resource:
+            return resource
+        if "done" in properties and "response" in properties:
+            gone = change == "delete"
+            return self._cloud.operations.done(call, {} if gone else resource, "" if gone else method.resource)
+        if "targetLink" in properties:
+            operation = compute_operation(call, method, name, resource, change)
+            return self._cloud.operations.keep(operation_path(name, operation["name"]), operation)
+        return resource
+
+    async def _operation(self, call: Call) -> Json:
+        if call.verb in ("get", "wait", "getOperation"):
+            return await self._cloud.operations.get(call.name.removesuffix("/wait"), 30 if call.verb == "wait" else 0)
+        if call.verb == "list":
+            return {"operations": self._cloud.operations.list(call.name)}
+        if call.verb == "cancel":
+            self._cloud.operations.cancel(call.name)
+            return {}
+        if call.verb == "delete":
+            return {}
+        raise not_emulated(f"{call.service}.{call.method}")
+
+    def _policy(self, call: Call) -> Json:
+        name = IAM_SUFFIX.sub("", call.name)
+        if name.count("/") > 1 or name.partition("/")[0] not in ROOTS:
+            self.load(call, name)
+        if call.verb == "testIamPermissions":
+            return {"permissions": call.body.get("permissions") or call.query.get("permissions", [])}
+        kept = self._cloud.store.of(POLICIES)
+        policy = kept.get(f"{call.service}/{name}") or {"version": 1, "etag": "ACAB"}
+        if call.verb == "getIamPolicy":
+            return policy
+        given = call.body.get("policy", call.body)
+        if given.get("etag") and given["etag"] != policy["etag"]:
+            message = f"The policy of '{name}' was changed meanwhile: read it again, and retry the whole read-modify-write."
+            raise Refusal(409, "ABORTED", message)
+        return kept.put(f"{call.service}/{name}", "Policy", {"version": 1, **given, "etag": etag()})
+
+    def _set_labels(self, call: Call) -> Json:
+        name = call.name.removesuffix("/setLabels")
+        resource = self.load(call, name)
+        resource |= {"labels": call.body.get("labels", {}), "labelFingerprint": etag()}
+        self.save(call, name, resource)
+        return self.answer(call, name, resource, "setLabels")
+
+    def _new_id(self, call: Call, resource: Json) -> str:
+        """The id that a request asks for: in the query, in the resource's name, or in its reference."""
+        method = described(call)
+        for parameter in method.parameters:
+            if parameter.endswith("Id") and parameter in call.query and parameter not in STANDARD_PARAMETERS:
+                return call.one(parameter)
+        properties = method.document.schemas.get(method.resource, {}).get("properties", {})
+        name = resource.get("name", "")
+        if name and properties.get("name", {}).get("mark") != "output":
+            if name.startswith(f"{call.name}/"):
+                return str(name[len(call.name) + 1 :])
+            return str(name.rpartition("/")[2] if name.startswith("projects/") else name)
+        one = re.sub(r"s$", "", re.sub(r"ies$", "y", call.name.rpartition("/")[2]))
+        return str(resource.get(f"{one}Reference", {}).get(f"{one}Id") or resource.get(f"{one}Id") or "")
+
+
+def described(call: Call) -> Method:
+    """The call's method; only routes have none, and they never reach the generic rule."""
+    if call.description is None:
+        raise not_emulated(call.path)
+    return call.description
+
+
+def kind_of(method: Method) -> str:
+    """Short name of the schema of the method's resource."""
+    return short(method.resource)
+
+
+def has_full_name(method: Method) -> bool:
+    """Whether the resource's `name` is its whole path."""
+    return method.full_names and (method.document.name, kind_of(method)) not in SHORT_NAMES
+
+
+def unwrap(method: Method, body: Json) -> tuple[Json, str, str]:
+    """`CreateXRequest {xId, x}` or `UpdateXRequest {x, updateMask}` → resource, id, mask; a bare resource is returned as it is."""
+    if method.request and method.request != method.resource:
+        for name, schema in method.document.schemas[method.request].get("properties", {}).items():
+            if schema.get("$ref") == method.resource:
+                wrapped_id = next((value for key, value in body.items() if key.endswith("Id") and isinstance(value, str)), "")
+                return body.get(name, {}), wrapped_id, body.get("updateMask", "")
+    return body, "", ""
+
+
+def link(document: Document, name: str) -> str:
+    """Absolute URL of a resource."""
+    if document.service_path:
+        return f"https://www.googleapis.com/{document.service_path}{name}"
+    return f"https://{document.host}/{document.version}/{name}"
+
+
+def complete(method: Method, resource: Json, name: str) -> None:
+    """Adds what the server writes, known by name and type of the properties in the schema."""
+    schema = method.document.schemas.get(method.resource, {})
+    full = has_full_name(method)
+    for key, described_as in schema.get("properties", {}).items():
+        if key.endswith("Reference") and "$ref" in described_as and not full:
+            known = method.document.schemas[described_as["$ref"]].get("properties", {})
+            ids = {f"{part}Id": value for part, value in re.findall(r"(\w+)s/([^/]+)", name) if f"{part}Id" in known}
+            resource[key] = {**resource.get(key, {}), **ids}
+        elif key not in resource:
+            value = server_value(method.document, key, described_as, name, full)
+            if value is not None:
+                resource[key] = value
+
+
+def server_value(document: Document, key: str, schema: Json, name: str, full: bool) -> Any:
+    """What the server writes into the property `key` of the new resource `name`; none where it writes nothing."""
+    text, large = schema.get("type") == "string", schema.get("format") in ("int64", "uint64")
+    last = name.rpartition("/")[2]
+    if key == "name":
+        return name if full else last
+    if key == "kind":
+        return schema.get("default")
+    if key == "selfLink":
+        return link(document, name)
+    if key in TIMES and text:
+        return str(int(time.time() * 1000)) if large else now()
+    if key in ETAGS and text:
+        return etag()
+    if key in ("uid", "uniqueId", "generatedId") and text:
+        return number()
+    if key == "id" and text:
+        return number() if large else last
+    if key in ("metageneration", "generation") and large:
+        return "1"
+    if key in ("state", "lifecycleState", "status") and "enum" in schema:
+        return next((state for state in LIVE_STATES if state in schema["enum"]), None)
+    parts = name.split("/")
+    if parts[0] == "projects" and len(parts) > 1:
+        if key == "projectNumber":
+            return project_number(parts[1])
+        if key in ("project", "projectId") and text:
+            return parts[1]
+        if key == "location" and text and "locations" in parts:
+            return parts[parts.index("locations") + 1]
+        if key in ("zone", "region") and f"{key}s" in parts:
+            return link(document, "/".join(parts[: parts.index(f"{key}s") + 2]))
+    return None
+
+
+def merge(old: Json, new: Json) -> Json:
+    """Writes `new` over `old`, objects field by field; null removes."""
+    for key, value in new.items():
+        if value is None:
+            old.pop(key, None)
+        elif isinstance(value, dict) and isinstance(old.get(key), dict):
+            merge(old[key], value)
+        else:
+            old[key] = value
+    return old
+
+
+def apply_mask(old: Json, given: Json, path: str, properties: Json) -> None:
+    """Takes the field at `path` over from `given`; a field that is absent there is cleared.
+
+    Raises:
+        Refusal: The resource has no such field.
+    """
+    if path == "*":
+        merge(old, given)
+        return
+    parts = path.split(".")
+    if parts[0] not in properties and len(parts) > 1:
+        # `policy.spec` names the field `spec` of the request's `policy`.
+        parts = parts[1:]
+    if properties and parts[0] not in properties:
+        raise Refusal(400, "INVALID_ARGUMENT", f"Invalid update_mask: the resource has no field '{path}'.")
+    for part in parts[:-1]:
+        old, given = old.setdefault(part, {}), (given or {}).get(part) or {}
+    if given and parts[-1] in given:
+        old[parts[-1]] = given[parts[-1]]
+    else:
+        old.pop(parts[-1], None)
+
+
+def refuse_immutable(properties: Json, old: Json, given: Json) -> None:
+    """Refuses an update that changes a field which cannot be changed.
+
+    Raises:
+        Refusal: Names the field.
+    """
+    for key, schema in properties.items():
+        if schema.get("mark") == "immutable" and key in given and key in old and key != "name" and given[key] != old[key]:
+            raise Refusal(
+                400, "INVALID_ARGUMENT", f"Field '{key}' is immutable: {json.dumps(old[key])} cannot become {json.dumps(given[key])}."
+            )
+
+
+def compute_operation(call: Call, method: Method, name: str, resource: Json, change: str) -> Json:
+    """An operation of Compute's family, cut to the API's own schema."""
+    properties = method.document.schemas[method.response]["properties"]
+    kind = change
+    if "enum" in properties["operationType"]:
+        kind = {"insert": "CREATE", "patch": "UPDATE", "delete": "DELETE"}.get(change, "UPDATE")
+    own = f"operation-{number()}"
+    stamp = now()
+    operation: Json = {
+        "kind": f"{call.service}#operation",
+        "id": number(),
+        "name": own,
+        "operationType": kind,
+        "targetLink": link(method.document, name),
+        "targetId": resource.get("id", "0"),
+        "user": call.identity,
+        "status": "DONE",
+        "progress": 100,
+        "insertTime": stamp,
+        "startTime": stamp,
+        "endTime": stamp,
+        "selfLink": link(method.document, operation_path(name, own)),
+    }
+    for area in ("region", "zone"):
+        if match := re.match(rf"projects/[^/]+/{area}s/[^/]+", name):
+            operation[area] = link(method.document, match.group())
+    # `progress` is a number in Compute and an object in Container, whose client fails on the number.
+    return {
+        key: value
+        for key, value in operation.items()
+        if key in properties and (key != "progress" or properties[key].get("type") == "integer")
+    }
+
+
+def operation_path(name: str, operation: str) -> str:
+    """Where an operation on `name` is found: beside the resource, by zone, region or globally."""
+    match = re.match(r"projects/[^/]+(?:/global|/(?:regions|zones|locations)/[^/]+)?", name)
+    return f"{match.group() if match else ''}/operations/{operation}"

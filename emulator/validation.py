@@ -1,0 +1,180 @@
+"""Requests are held to the schemas of their API: unknown or mistyped fields, missing ones, and those that only the server may write."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from emulator.behaviours import Refusal
+from emulator.discovery import Document, Method
+from emulator.enums import enum_name
+
+Json = dict[str, Any]
+Violation = tuple[str, str]
+
+STANDARD_PARAMETERS = {
+    "$.xgafv", "$alt", "access_token", "alt", "callback", "fields", "key", "oauth_token", "prettyPrint", "quotaUser", "requestId",
+    "uploadType", "upload_id", "upload_protocol", "userIp", "userProject",
+}  # fmt: skip
+
+UNDESCRIBED = {
+    ("bigquery", "access.datasetId"),
+    ("compute", "nats.initialNatIps"),
+}
+"""Fields that Google's own clients send although the documents lack them: `(service, path)`."""
+
+UNSENT = {
+    ("aiplatform", "GoogleCloudAiplatformV1FeatureGroupBigQuery.bigQuerySource"),
+}
+"""Marked "Required." and yet left out by Google's own clients, and accepted."""
+
+
+def camel(name: str) -> str:
+    """`repository_id` → `repositoryId`, as JSON accepts both spellings of a field."""
+    return re.sub(r"_(\w)", lambda match: match.group(1).upper(), name)
+
+
+def query(method: Method, given: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Query parameters under their documented names.
+
+    Raises:
+        Refusal: One is unknown.
+    """
+    fields = method.document.schemas.get(method.request, {}).get("properties", {})
+    known = {}
+    for name, values in given.items():
+        spelled = name if name in method.parameters else camel(name)
+        # A nested field of the request's message may be given as `a.b`.
+        root = spelled.partition(".")[0]
+        parameters = {parameter.partition(".")[0] for parameter in method.parameters}
+        if not ({root, spelled} & (parameters | method.document.parameters | STANDARD_PARAMETERS) or root in fields):
+            raise refused(
+                [(name, f"Unknown name \"{name}\": Cannot bind query parameter. Field '{name}' could not be found in request message.")]
+            )
+        known[spelled] = values
+    return known
+
+
+def body(method: Method, given: Json, *, partial: bool) -> Json:
+    """The body in camelCase, held to its schema, without what only the server writes.
+
+    Args:
+        method: Whose body it is.
+        given: As it was sent.
+        partial: Required fields may be missing, as in an update.
+
+    Raises:
+        Refusal: It does not fit; the message names each field.
+    """
+    described = method.document
+    value, violations = _conform(described, described.schemas[method.request], given, "", partial)
+    if not partial:
+        bound = {name.partition(".")[0] for name in method.parameters}
+        violations += _missing(described, method.request, value, "", bound)
+    violations = [violation for violation in violations if (described.name, re.sub(r"\[\d+\]", "", violation[0])) not in UNDESCRIBED]
+    if violations:
+        raise refused(violations)
+    return dict(value)
+
+
+def refused(violations: list[Violation]) -> Refusal:
+    """The refusal of a request that does not fit its schema."""
+    detail = {
+        "@type": "type.googleapis.com/google.rpc.BadRequest",
+        "fieldViolations": [{"field": path, "description": text} for path, text in violations],
+    }
+    text = "\n".join(text for _, text in violations)
+    return Refusal(400, "INVALID_ARGUMENT", f"Invalid JSON payload received. {text}", details=(detail,))
+
+
+def _conform(described: Document, schema: Json, value: Any, path: str, partial: bool) -> tuple[Any, list[Violation]]:
+    """`value` in its form on the wire, and what is wrong with it."""
+    if "$ref" in schema:
+        schema = described.schemas[schema["$ref"]]
+    kind = schema.get("type", "any")
+    if value is None or kind == "any":
+        return value, []
+    if kind == "object" and isinstance(value, dict):
+        return _object(described, schema, value, path, partial)
+    if kind == "array" and isinstance(value, list):
+        results = [_conform(described, schema["items"], item, f"{path}[{index}]", partial) for index, item in enumerate(value)]
+        return [item for item, _ in results], [violation for _, found in results for violation in found]
+    return _scalar(described, schema, kind, value, path)
+
+
+def _object(described: Document, schema: Json, value: Json, path: str, partial: bool) -> tuple[Json, list[Violation]]:
+    properties, additional = schema.get("properties", {}), schema.get("additionalProperties")
+    result: Json = {}
+    violations: list[Violation] = []
+    for given, item in value.items():
+        name = given if given in properties else camel(given) if camel(given) in properties else given
+        inner = properties.get(name) or additional
+        where = f"{path}.{name}" if path else name
+        if inner is None:
+            known = path or schema.get("id", "")
+            violations.append((where, f"Unknown name \"{given}\" at '{known}': Cannot find field."))
+            # What is let through by UNDESCRIBED arrives as it was sent.
+            result[name] = item
+            continue
+        item, found = _conform(described, inner, item, where, partial)
+        violations += found
+        if item is not None and inner.get("mark") != "output":
+            result[name] = item
+    return result, violations
+
+
+def _scalar(described: Document, schema: Json, kind: str, value: Any, path: str) -> tuple[Any, list[Violation]]:
+    wrong = [(path, f"Invalid value at '{path}' (TYPE_{kind.upper()}), {value!r}")]
+    if kind == "string":
+        choices = schema.get("enum")
+        if isinstance(value, int) and not isinstance(value, bool):
+            if choices:
+                value = enum_name(described.name, described.version, tuple(choices), value)
+            elif schema.get("format") in ("int64", "uint64"):
+                value = str(value)
+        elif isinstance(value, float) and value.is_integer() and schema.get("format") in ("int64", "uint64"):
+            value = str(int(value))
+        if not isinstance(value, str):
+            return value, wrong
+        if choices and value and value not in choices:
+            return value, [(path, f"Invalid value at '{path}' (TYPE_ENUM), \"{value}\"")]
+        return value, []
+    if kind in ("integer", "number"):
+        if isinstance(value, str):
+            if kind == "number" and value in ("NaN", "Infinity", "-Infinity"):
+                return value, []
+            try:
+                value = int(value) if re.fullmatch(r"-?\d+", value) else float(value)
+            except ValueError:
+                return value, wrong
+        fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if kind == "integer" and fits and int(value) == value:
+            value = int(value)
+        elif kind == "integer":
+            fits = False
+        return value, [] if fits else wrong
+    if kind == "boolean":
+        if value in ("true", "false"):
+            value = value == "true"
+        return value, [] if isinstance(value, bool) else wrong
+    return value, wrong
+
+
+def _missing(described: Document, ref: str, value: Json, path: str, bound: set[str]) -> list[Violation]:
+    """Required fields that are absent. Numbers and booleans are not asked for: zero and false are left out on the wire."""
+    violations: list[Violation] = []
+    for name, schema in described.schemas[ref].get("properties", {}).items():
+        where = f"{path}.{name}" if path else name
+        item = value.get(name)
+        if schema.get("mark") == "required" and not path and name in bound:
+            continue
+        if item is None:
+            wanted = schema.get("mark") == "required" and schema.get("type") not in ("integer", "number", "boolean")
+            if wanted and (described.name, f"{ref}.{name}") not in UNSENT:
+                violations.append((where, f"Required field '{where}' is not set."))
+        elif "$ref" in schema and isinstance(item, dict):
+            violations += _missing(described, schema["$ref"], item, where, set())
+        elif schema.get("type") == "array" and "$ref" in schema["items"]:
+            for index, element in enumerate(item):
+                violations += _missing(described, schema["items"]["$ref"], element, f"{where}[{index}]", set())
+    return violations

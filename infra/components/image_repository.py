@@ -1,0 +1,72 @@
+"""The registry of the environment's container images."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_google.artifact_registry_repository import (
+    ArtifactRegistryRepository,
+    ArtifactRegistryRepositoryCleanupPolicies,
+    ArtifactRegistryRepositoryCleanupPoliciesCondition,
+    ArtifactRegistryRepositoryCleanupPoliciesMostRecentVersions,
+    ArtifactRegistryRepositoryDockerConfig,
+)
+from cdktf_cdktf_provider_google.artifact_registry_repository_iam_member import ArtifactRegistryRepositoryIamMember
+from constructs import Construct
+
+KEPT_VERSIONS = 20
+UNTAGGED_DAYS = 90
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRepositoryProps:
+    """A repository and who may pull from it."""
+
+    repository_id: str
+    location: str
+    deletion_protection: bool
+    readers: Mapping[str, str]
+    """Short stable word → member that may pull."""
+
+
+class ImageRepository(Construct):
+    """Creates one Docker repository with tags that never move, a clean-up of old untagged images, and the right to pull.
+
+    Deliberately grants nobody the right to push: images are built and copied by the delivery's identity, by digest.
+    """
+
+    def __init__(self, scope: Construct, id: str, props: ImageRepositoryProps) -> None:
+        super().__init__(scope, id)
+        repository = ArtifactRegistryRepository(
+            self,
+            "repository",
+            repository_id=props.repository_id,
+            location=props.location,
+            format="DOCKER",
+            description="Container images of pipelines, training and serving",
+            docker_config=ArtifactRegistryRepositoryDockerConfig(immutable_tags=True),
+            cleanup_policies=[
+                ArtifactRegistryRepositoryCleanupPolicies(
+                    id="keep-recent",
+                    action="KEEP",
+                    most_recent_versions=ArtifactRegistryRepositoryCleanupPoliciesMostRecentVersions(keep_count=KEPT_VERSIONS),
+                ),
+                ArtifactRegistryRepositoryCleanupPolicies(
+                    id="delete-untagged",
+                    action="DELETE",
+                    condition=ArtifactRegistryRepositoryCleanupPoliciesCondition(
+                        tag_state="UNTAGGED", older_than=f"{UNTAGGED_DAYS * 86_400}s"
+                    ),
+                ),
+            ],
+            lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if props.deletion_protection else None,
+        )
+        for word, member in props.readers.items():
+            ArtifactRegistryRepositoryIamMember(
+                self,
+                f"reader-{word}",
+                location=repository.location,
+                repository=repository.name,
+                role="roles/artifactregistry.reader",
+                member=member,
+            )

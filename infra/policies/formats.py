@@ -1,0 +1,43 @@
+"""Formats that Google demands and the bindings accept any string for; the source is each API's reference."""
+
+import re
+
+FORMATS: dict[str, dict[str, str]] = {
+    "google_artifact_registry_repository": {"repository_id": r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"},
+    "google_bigquery_dataset": {"dataset_id": r"[A-Za-z0-9_]{1,1024}"},
+    "google_bigquery_table": {"table_id": r"[A-Za-z0-9_]{1,1024}"},
+    "google_compute_firewall": {"name": r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?"},
+    "google_compute_network": {"name": r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?"},
+    "google_compute_router": {"name": r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?"},
+    "google_compute_router_nat": {"name": r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?"},
+    "google_compute_subnetwork": {"name": r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", "ip_cidr_range": r"(\d{1,3}\.){3}\d{1,3}/\d{1,2}"},
+    "google_project": {"project_id": r"[a-z][a-z0-9-]{4,28}[a-z0-9]"},
+    "google_project_service": {"service": r"[a-z0-9-]+\.googleapis\.com"},
+    "google_pubsub_topic": {"name": r"(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}", "message_retention_duration": r"\d+s"},
+    "google_service_account": {"account_id": r"[a-z][a-z0-9-]{4,28}[a-z0-9]"},
+    "google_storage_bucket": {"name": r"(?!goog)[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]"},
+    "google_vertex_ai_endpoint": {"name": r"[1-9][0-9]{0,9}"},
+    "google_vertex_ai_feature_group": {"name": r"[a-z_][a-z0-9_]{0,127}"},
+    "google_vertex_ai_feature_group_feature": {"name": r"[a-z_][a-z0-9_]{0,127}"},
+    "google_vertex_ai_feature_online_store": {"name": r"[a-z_][a-z0-9_]{0,59}"},
+    "google_vertex_ai_feature_online_store_featureview": {"name": r"[a-z_][a-z0-9_]{0,59}"},
+    "google_workbench_instance": {"name": r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", "location": r"[a-z]+-[a-z]+[0-9]-[a-f]"},
+}
+"""Resource type → attribute → what its whole value must match."""
+
+ROLE = r"roles/[a-z][A-Za-z0-9]*(\.[A-Za-z0-9]+)*"
+MEMBER = r"(serviceAccount|user|group):[^@\s:]+@[^@\s:]+\.[a-z]{2,}"
+REFERENCE = "${"
+"""A value that begins so is known only when Terraform runs; the resource that it refers to is checked itself."""
+
+
+def expected(type_: str, attribute: str) -> str | None:
+    """The pattern for an attribute of a type, or None when any value is allowed."""
+    if type_.endswith("_iam_member"):
+        return {"role": ROLE, "member": MEMBER}.get(attribute)
+    return FORMATS.get(type_, {}).get(attribute)
+
+
+def fits(pattern: str, value: object) -> bool:
+    """Whether a value matches a pattern as a whole, or is a reference."""
+    return isinstance(value, str) and (value.startswith(REFERENCE) or re.fullmatch(pattern, value) is not None)

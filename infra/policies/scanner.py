@@ -1,0 +1,60 @@
+"""checkov over the synthesised stacks, in this process.
+
+Its framework `terraform` silently skips `.tf.json` files, and `terraform_json` silently skips a file whose `terraform`
+block it cannot read. So it gets copies without that block, and a run in which a stack was not checked is a failure.
+"""
+
+import json
+import logging
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.policies.subject import Finding, NothingToCheck, SynthesisedStack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """What checkov said."""
+
+    passed: int
+    findings: tuple[Finding, ...]
+
+
+def scan(stacks: Sequence[SynthesisedStack]) -> Scan:
+    """Run every Google Cloud check of checkov.
+
+    Raises:
+        NothingToCheck: when a file could not be read or no check ran.
+    """
+    # Three seconds of imports that only this function needs.
+    from checkov.runner_filter import RunnerFilter
+    from checkov.terraform_json.runner import TerraformJsonRunner
+
+    logging.getLogger("checkov").setLevel(logging.CRITICAL)
+    with tempfile.TemporaryDirectory(prefix="checkov-") as scratch:
+        for stack in stacks:
+            copy = Path(scratch) / stack.id / "cdk.tf.json"
+            copy.parent.mkdir()
+            copy.write_text(json.dumps({key: value for key, value in stack.document.items() if key != "terraform"}, indent=1))
+        found = TerraformJsonRunner().run(root_folder=scratch, runner_filter=RunnerFilter(framework=["terraform_json"]))
+    reports = found if isinstance(found, list) else [found]
+    unread = sorted(str(path) for report in reports for path in report.parsing_errors)
+    passed = sum(len(report.passed_checks) for report in reports)
+    findings = [
+        Finding(
+            stack=Path(check.file_path).parent.name,
+            address=check.resource.removeprefix("resource."),
+            rule=check.check_id,
+            message=f"{check.check_name}. {check.guideline or 'See the documentation of checkov.'}",
+        )
+        for report in reports
+        for check in report.failed_checks
+    ]
+    if unread or not passed + len(findings):
+        raise NothingToCheck(
+            f"checkov ran {passed + len(findings)} checks and could not read {unread or 'anything'}. "
+            "A check of nothing would pass whatever was wrong. Compare infra/policies/scanner.py with the installed checkov."
+        )
+    return Scan(passed=passed, findings=tuple(sorted(findings)))

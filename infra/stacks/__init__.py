@@ -1,0 +1,48 @@
+"""One file a stack: one state, one blast radius, the same class in every environment.
+
+`STACKS` says in which order they are applied; destroying goes the other way. A stack refers to what another one declares
+by its derived name (`environments.names`), never by an output, a remote state or a data source.
+Start reading: `foundation.py`, then `serving.py`; `base.py` holds what every stack has.
+"""
+
+from infra import synthesis
+
+synthesis.prepare()
+
+from infra.stacks.base import Stack  # noqa: E402  # cdktf starts with its hooks, so they come first
+from infra.stacks.data import DataStack  # noqa: E402
+from infra.stacks.features import FeaturesStack  # noqa: E402
+from infra.stacks.foundation import FoundationStack  # noqa: E402
+from infra.stacks.monitoring import MonitoringStack  # noqa: E402
+from infra.stacks.network import NetworkStack  # noqa: E402
+from infra.stacks.serving import ServingStack  # noqa: E402
+from infra.stacks.training import TrainingStack  # noqa: E402
+from infra.stacks.workbench import WorkbenchStack  # noqa: E402
+
+STACKS: dict[str, type[Stack]] = {
+    "foundation": FoundationStack,
+    "network": NetworkStack,
+    "data": DataStack,
+    "workbench": WorkbenchStack,
+    "features": FeaturesStack,
+    "training": TrainingStack,
+    "serving": ServingStack,
+    "monitoring": MonitoringStack,
+}
+"""Stack name → class, in the order of application."""
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "network": ("foundation",),
+    "data": ("foundation",),
+    "workbench": ("foundation", "network"),
+    "features": ("foundation", "data"),
+    "training": ("foundation",),
+    "serving": ("foundation",),
+    "monitoring": ("foundation",),
+}
+"""Stack name → stacks whose resources must be there before its own are made; the others can be applied at the same time."""
+
+ORDER: tuple[str, ...] = tuple(STACKS)
+"""Stack names in the order of application."""
+
+__all__ = ["NEEDS", "ORDER", "STACKS", "Stack"]

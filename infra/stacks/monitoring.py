@@ -1,0 +1,34 @@
+"""Topics of alerts and of retraining, and the alert on failed predictions."""
+
+from constructs import Construct
+
+from environments import Names
+from environments.tasks import Tasks
+from infra.components.prediction_alert import PredictionAlert, PredictionAlertProps
+from infra.components.topic import Topic, TopicProps
+from infra.stacks.base import Stack
+
+
+class MonitoringStack(Stack):
+    """Creates the topics that drift monitors and retraining speak through, and the alert policy.
+
+    Deliberately holds no drift monitor and no trigger: they are code, and run as pipelines under the pipelines' identity.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, names: Names, tasks: Tasks) -> None:
+        super().__init__(scope, id, names=names, tasks=tasks)
+        publishers = {"pipelines": f"serviceAccount:{names.service_account('pipelines')}"}
+        for purpose in names.TOPICS:
+            Topic(self, purpose, TopicProps(name=names.topic(purpose), region=self.environment.region, publishers=publishers))
+        PredictionAlert(
+            self,
+            "predictions",
+            PredictionAlertProps(
+                policy=names.alert_policy,
+                channel=names.name("oncall"),
+                email=self.environment.monitoring.alert_email,
+                endpoint_ids=[names.endpoint_id(task.name) for task in self.tasks],
+                error_ratio=self.environment.monitoring.error_ratio,
+                labels=names.labels,
+            ),
+        )

@@ -1,0 +1,28 @@
+"""What makes synthesis take one second instead of ten, without changing its output.
+
+Lives here: the lazy provider package in Python (`bindings`), the lazy index in Node (`lazy-index.cjs`), which Node runs
+(`node`) and the one-time warm-up of jsii's cache (`warm`).
+Does not live here: any stack. Whoever imports `cdktf` or the provider calls `prepare` first; `infra.stacks` and
+`infra.components` do.
+"""
+
+import importlib
+import sys
+
+from infra.synthesis import bindings, node, warm
+
+__all__ = ["prepare"]
+
+
+def prepare() -> None:
+    """Start cdktf with both hooks; a second call does nothing.
+
+    Raises:
+        NodeMissing: when no usable Node is installed.
+    """
+    if "cdktf" in sys.modules:
+        return
+    bindings.install()
+    with node.variables():
+        importlib.import_module("cdktf")
+    warm.warm()

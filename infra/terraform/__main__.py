@@ -1,0 +1,58 @@
+"""`python -m infra.terraform {bootstrap,plan,apply,destroy,validate,providers} --env E [--stack S]…`."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from environments import ConfigurationError
+from infra.terraform import binary, providers, runner
+from infra.terraform.binary import TerraformMissing
+from infra.terraform.errors import TerraformFailed
+
+VERBS = {"plan": runner.plan, "apply": runner.apply, "destroy": runner.destroy, "validate": runner.validate}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; 0 when every stack is done, 1 when one failed, 2 when nothing could start, 130 when interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m infra.terraform", description="Terraform over the stacks of an environment.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
+    verbs.add_parser("providers", help="fetch the google provider into .playbook/providers")
+    for verb in ("bootstrap", *VERBS):
+        one = verbs.add_parser(verb, help="make the state bucket" if verb == "bootstrap" else f"{verb} the stacks")
+        one.add_argument("--env", required=True, metavar="E", help="environment")
+        if verb != "bootstrap":
+            one.add_argument(
+                "--stack", action="append", default=[], metavar="S", help="a stack, e.g. serving; repeat for more; default all"
+            )
+            one.add_argument("--folder", type=Path, default=runner.FOLDER, help="working folders (default: %(default)s)")
+            one.add_argument("--json", action="store_true", help="print the results as JSON")
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if options.verb == "providers":
+            variables = dict(os.environ)
+            providers.prepare(binary.find(variables), variables)
+            return 0
+        if options.verb == "bootstrap":
+            runner.bootstrap(options.env)
+            return 0
+        results = VERBS[options.verb](options.env, options.stack, options.folder)
+    except (ConfigurationError, TerraformFailed, TerraformMissing) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: Terraform saved its state; run the same command again to go on", file=sys.stderr)
+        return 130
+    if options.json:
+        print(runner.as_json(results))
+    waiting = [result.stack for result in results if result.status == "not started"]
+    if waiting:
+        print(f"not started: {', '.join(waiting)}", file=sys.stderr)
+    return int(any(result.status != "done" for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

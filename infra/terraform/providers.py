@@ -1,0 +1,140 @@
+"""Where the google provider comes from: the user's own configuration, the mirror of this checkout, or the stand-in."""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from infra.terraform import binary
+from infra.terraform.binary import Binary
+from infra.terraform.errors import TerraformFailed
+
+PROVIDER = "registry.terraform.io/hashicorp/google"
+VERSION = "6.50.0"
+MIRROR = Path(".playbook/providers")
+CACHE = Path(".playbook/terraform/schemas")
+REGISTRY_SECONDS = 120
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Source:
+    """What answers for the google provider.
+
+    Attributes:
+        name: what every output calls it.
+        variables: added to Terraform's environment.
+        stand_in: whether it is the stand-in.
+    """
+
+    name: str
+    variables: Mapping[str, str]
+    stand_in: bool = False
+
+
+def installed(variables: Mapping[str, str], home: Path, mirror: Path = MIRROR) -> Source | None:
+    """The true provider, where this machine has it; None where only the stand-in is left.
+
+    A configuration that the user made is respected and wins over the mirror of this checkout.
+    """
+    config = variables.get("TF_CLI_CONFIG_FILE") or str(home / ".terraformrc")
+    if Path(config).exists():
+        return Source(f"google provider, as {config} finds it", {})
+    for folder in (home / ".terraform.d/plugins", home / ".local/share/terraform/plugins", Path("/usr/local/share/terraform/plugins")):
+        if (folder / PROVIDER).is_dir():
+            return Source(f"google provider of {folder}", {})
+    if not any((mirror / PROVIDER).glob("*")):
+        return None
+    text = (
+        f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror.absolute()}"\n    include = ["{PROVIDER}"]\n  }}\n'
+        f'  direct {{\n    exclude = ["{PROVIDER}"]\n  }}\n}}\n'
+    )
+    written = mirror / "terraformrc"
+    written.write_text(text)
+    return Source(f"google provider {VERSION} of {mirror}", {"TF_CLI_CONFIG_FILE": str(written.absolute())})
+
+
+def prepare(terraform: Binary, variables: Mapping[str, str], mirror: Path = MIRROR) -> None:
+    """Fetch the google provider into the mirror.
+
+    Raises:
+        TerraformFailed: when the registry does not answer in time.
+    """
+    with tempfile.TemporaryDirectory(prefix="providers-") as scratch:
+        required = {"google": {"source": "hashicorp/google", "version": VERSION}}
+        (Path(scratch) / "versions.tf.json").write_text(json.dumps({"terraform": {"required_providers": required}}))
+        mirror.mkdir(parents=True, exist_ok=True)
+        command = [*terraform.command, "providers", "mirror", str(mirror.absolute())]
+        try:
+            done = subprocess.run(
+                command,
+                cwd=scratch,
+                env=binary.environment(variables),
+                capture_output=True,
+                text=True,
+                timeout=REGISTRY_SECONDS,
+                check=False,
+            )
+            reason = (done.stderr or done.stdout).strip()
+        except subprocess.TimeoutExpired:
+            reason = f"no answer within {REGISTRY_SECONDS} seconds"
+        if not any((mirror / PROVIDER).glob("*")):
+            raise TerraformFailed(
+                f"the Terraform registry did not give hashicorp/google {VERSION}:\n{reason}\nThe provider stand-in is used until it does. "
+                f"Try again where the registry answers, or copy a filesystem mirror to {mirror}."
+            )
+
+
+@contextmanager
+def stand_in(types: Iterable[str], cache: Path = CACHE) -> Iterator[Callable[[], Source]]:
+    """The stand-in, until this process leaves the block or dies; what is yielded waits until it serves.
+
+    Args:
+        types: resource types in use, beside those that can be applied.
+        cache: folder that keeps the schemas read from the bindings.
+
+    Raises:
+        TerraformFailed: when it does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="stand-in-") as folder:
+        command = [sys.executable, "-m", "infra.terraform.standin", "--socket", f"{folder}/provider.sock", "--cache", str(cache.absolute())]
+        # A session of its own: an interrupt from the keyboard ends Terraform first. Its end is the end of its standard input.
+        process = subprocess.Popen(
+            [*command, *sorted(types)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True, env=os.environ
+        )
+        try:
+            yield lambda: Source(
+                f"provider stand-in (schema of google {VERSION} in {_bindings()})",
+                {"TF_REATTACH_PROVIDERS": _first_line(process)},
+                stand_in=True,
+            )
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _bindings() -> str:
+    name = "cdktf-cdktf-provider-google"
+    return f"{name} {metadata.version(name)}"
+
+
+def _first_line(process: "subprocess.Popen[str]") -> str:
+    """What the stand-in prints once it serves."""
+    lines: queue.Queue[str] = queue.Queue()
+    assert process.stdout is not None
+    threading.Thread(target=lambda: lines.put(process.stdout.readline() if process.stdout else ""), daemon=True).start()
+    try:
+        line = lines.get(timeout=START_SECONDS).strip()
+    except queue.Empty:
+        line = ""
+    if not line:
+        raise TerraformFailed("the provider stand-in did not start. Nothing was changed. Its own error stands above.")
+    return line

@@ -1,0 +1,278 @@
+"""The verbs over all stacks of an environment: in dependency order, two independent ones at a time."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from environments import Names, tasks
+from environments.clients import Clients
+from infra.terraform import binary, child, endpoints, providers, state
+from infra.terraform.binary import Binary
+from infra.terraform.errors import TerraformFailed
+from infra.terraform.providers import Source
+from infra.terraform.stack import CONFIGURATION, Counts, Stack
+
+if TYPE_CHECKING:
+    from google.cloud import storage
+
+FOLDER = Path(".playbook/terraform")
+TOGETHER = 2
+Say = Callable[[str], None]
+
+
+def on_standard_error(line: str) -> None:
+    """Progress lines go to standard error, so that standard output can be JSON."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one verb did to one stack.
+
+    Attributes:
+        stack: stack id.
+        verb: what was done.
+        status: `done`, `failed`, or `not started` when a stack that it needs failed.
+        counts: how many resources were (for a plan: would be) added, changed, destroyed, adopted.
+        seconds: wall time.
+        provider: what answered for the google provider.
+        error: what went wrong, in Terraform's own words.
+    """
+
+    stack: str
+    verb: str
+    status: str
+    counts: Counts
+    seconds: float
+    provider: str
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all stacks of one command share."""
+
+    names: Names
+    folder: Path
+    terraform: Binary
+    variables: Mapping[str, str]
+    source: Source
+    client: "storage.Client"
+    say: Say
+
+
+def bootstrap(environment: str, say: Say = on_standard_error) -> bool:
+    """Make the environment's state bucket; true when it was made now.
+
+    Raises:
+        TerraformFailed: when Google refuses.
+    """
+    clients = Clients.of(environment)
+    made = state.bootstrap(clients.names, _storage(clients))
+    say(f"state bucket gs://{clients.names.state_bucket}: {'created' if made else 'exists'}")
+    return made
+
+
+def validate(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error) -> list[Result]:
+    """`terraform validate` of each stack."""
+
+    def work(stack: Stack) -> Counts:
+        stack.validate()
+        return Counts()
+
+    return _run("validate", environment, stacks, folder, say, work)
+
+
+def plan(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error) -> list[Result]:
+    """Save a plan of each stack in its working folder."""
+    return _run("plan", environment, stacks, folder, say, lambda stack: stack.plan())
+
+
+def apply(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error) -> list[Result]:
+    """Plan each stack and apply that very plan; in a protected environment, apply the plan that was saved and reviewed before."""
+    protected = Clients.of(environment).names.environment.protected
+
+    def work(stack: Stack) -> Counts:
+        counts = stack.planned() if protected else stack.plan()
+        return counts if counts.nothing else stack.apply(adopt=not protected)
+
+    return _run("apply", environment, stacks, folder, say, work)
+
+
+def destroy(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error) -> list[Result]:
+    """Destroy each stack, last one first; key rings and keys stay, as Google never deletes them.
+
+    Raises:
+        TerraformFailed: when the environment is protected.
+    """
+    clients = Clients.of(environment)
+    if clients.names.environment.protected:
+        raise TerraformFailed(
+            f"{environment} is protected, so it is not destroyed. Everything would be lost. "
+            f"Whoever means it sets protected: false in environments/{environment}.yaml, and that change is reviewed."
+        )
+
+    def work(stack: Stack) -> Counts:
+        if not stack.has_state():
+            return Counts()
+        if stack.id == clients.names.stack("serving"):
+            endpoints.undeploy(clients, [clients.names.endpoint(task.name) for task in tasks().tasks], stack.say)
+        counts = stack.plan(destroy=True)
+        return counts if counts.nothing else stack.apply(adopt=False)
+
+    return _run("destroy", environment, stacks, folder, say, work)
+
+
+def _run(verb: str, environment: str, stacks: Sequence[str], folder: Path, say: Say, work: Callable[[Stack], Counts]) -> list[Result]:
+    with _prepared(environment, folder, say) as (run, needs):
+        if unknown := sorted(set(stacks) - {_short(run.names, id_) for id_ in needs}):
+            known = ", ".join(_short(run.names, id_) for id_ in needs)
+            raise TerraformFailed(f"there is no stack {', '.join(unknown)} in {environment}. Nothing was changed. Use one of {known}.")
+        if run.source.stand_in and run.names.environment.protected and verb != "validate":
+            raise TerraformFailed(
+                f"{environment} is protected and only the provider stand-in is here, which must not change it. Nothing was changed. "
+                "Fetch the google provider: python -m infra.terraform providers"
+            )
+        say(f"{verb} {environment} with {run.terraform.source}, {run.source.name}")
+        chosen = [id_ for id_ in needs if not stacks or _short(run.names, id_) in stacks]
+        after = _order(verb, chosen, needs)
+        return _in_order(after, lambda id_: _one(run, verb, id_, work))
+
+
+def _short(names: Names, stack_id: str) -> str:
+    return stack_id.removeprefix(names.stack(""))
+
+
+def _order(verb: str, chosen: Sequence[str], needs: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
+    """Stack id → those that must be done before it. A plan changes nothing, so it needs nobody."""
+    if verb in ("plan", "validate"):
+        return {id_: set() for id_ in chosen}
+    if verb == "destroy":
+        return {id_: {other for other in chosen if id_ in needs[other]} for id_ in reversed(chosen)}
+    return {id_: set(needs[id_]) & set(chosen) for id_ in chosen}
+
+
+def _in_order(after: Mapping[str, set[str]], work: Callable[[str], Result]) -> list[Result]:
+    """Run `work` for every key, `TOGETHER` at a time, each after those that it needs; nothing new starts after a failure."""
+    results: dict[str, Result] = {}
+    running: dict[Future[Result], str] = {}
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        try:
+            while True:
+                failed = any(result.status == "failed" for result in results.values())
+                free = TOGETHER - len(running)
+                ready = [id_ for id_ in after if id_ not in results and id_ not in running.values() and after[id_] <= results.keys()]
+                for id_ in [] if failed else ready[:free]:
+                    running[pool.submit(work, id_)] = id_
+                if not running:
+                    break
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    results[running.pop(future)] = future.result()
+        except BaseException:
+            # An interrupt: Terraform finishes what it has begun and saves its state; leaving the pool waits for that.
+            child.interrupt()
+            raise
+    missing = Result("", "", "not started", Counts(), 0.0, "")
+    return [results.get(id_, Result(**{**missing.__dict__, "stack": id_})) for id_ in after]
+
+
+def _one(run: Run, verb: str, id_: str, work: Callable[[Stack], Counts]) -> Result:
+    """One verb on one stack, under its locks."""
+    folder = run.folder / "stacks" / id_
+    started = time.monotonic()
+
+    def say(line: str) -> None:
+        run.say(f"  {id_}: {line}")
+
+    counts, error = Counts(), ""
+    try:
+        with ExitStack() as held:
+            descriptor = held.enter_context(state.folder_lock(folder, say))
+            stack = Stack(id_, folder, run.terraform, run.variables, run.source.name, descriptor, say)
+            if verb != "validate":
+                held.enter_context(state.state_lock(run.client, run.names, id_, verb, run.terraform.version, folder, say))
+            stack.initialise()
+            counts = work(stack)
+    except TerraformFailed as failure:
+        error = str(failure)
+    result = Result(id_, verb, "failed" if error else "done", counts, round(time.monotonic() - started, 2), run.source.name, error)
+    run.say(_line(result))
+    return result
+
+
+def _line(result: Result) -> str:
+    if result.error:
+        return f"✗ {result.stack}: {result.error}"
+    counts = result.counts
+    would = "to " if result.verb == "plan" else ""
+    words = [
+        f"{number} {would}{word}"
+        for number, word in (
+            (counts.added, "add" if would else "added"),
+            (counts.changed, "change" if would else "changed"),
+            (counts.destroyed, "destroy" if would else "destroyed"),
+            (counts.adopted, "adopt" if would else "adopted"),
+        )
+        if number
+    ]
+    nothing = "valid" if result.verb == "validate" else "no changes"
+    return f"✓ {result.stack}: {', '.join(words) or nothing} ({result.seconds:.1f} s)"
+
+
+@contextmanager
+def _prepared(environment: str, folder: Path, say: Say) -> Iterator[tuple[Run, dict[str, list[str]]]]:
+    """Synthesise, find Terraform and the provider, and start the stand-in where it is needed."""
+    clients = Clients.of(environment)
+    out = folder / environment
+    variables = binary.environment(os.environ)
+    with ExitStack() as held, ThreadPoolExecutor() as pool:
+        # Synthesis waits for Node most of the time, so everything else that takes long is done meanwhile.
+        terraform = pool.submit(binary.find, variables)
+        client = pool.submit(_storage, clients)
+        source, types = providers.installed(variables, Path.home()), types_in(out)
+        ready = None if source else held.enter_context(providers.stand_in(types))
+        needs = synthesise(environment, out)
+        if ready and (more := types_in(out)) - types:
+            ready = held.enter_context(providers.stand_in(more))
+        source = ready() if ready else source
+        assert source is not None
+        yield Run(clients.names, out, terraform.result(), {**variables, **source.variables}, source, client.result(), say), needs
+
+
+def _storage(clients: Clients) -> "storage.Client":
+    from google.auth.exceptions import DefaultCredentialsError
+
+    try:
+        return clients.storage()
+    except DefaultCredentialsError as error:
+        raise TerraformFailed(f"{error}\nNothing was changed. Log in: gcloud auth application-default login") from None
+
+
+def synthesise(environment: str, out: Path) -> dict[str, list[str]]:
+    """Write the stacks of the environment below `out`; stack id → ids of the stacks that it needs, in the order of application."""
+    from infra.app import synthesise as write
+
+    ids = write([environment], out)
+    manifest = json.loads((out / "manifest.json").read_text())["stacks"]
+    return {id_: manifest[id_].get("dependencies", []) for id_ in ids}
+
+
+def types_in(out: Path) -> set[str]:
+    """Resource types that the synthesised stacks below `out` use."""
+    found: set[str] = set()
+    for path in out.glob(f"stacks/*/{CONFIGURATION}"):
+        found |= json.loads(path.read_text()).get("resource", {}).keys()
+    return found
+
+
+def as_json(results: Sequence[Result]) -> str:
+    """The results as one JSON document."""
+    return json.dumps([asdict(result) for result in results], indent=2)

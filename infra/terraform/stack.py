@@ -1,0 +1,253 @@
+"""One stack through Terraform: init where needed, plan into a file, apply that file, adopt what a killed run left behind."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infra.terraform import adoption, child
+from infra.terraform.binary import Binary
+from infra.terraform.errors import TerraformFailed
+
+CONFIGURATION = "cdk.tf.json"
+PLAN = "plan"
+REVIEWED = "plan.json"
+INITIALISED = "initialised.json"
+CONFLICT = re.compile(r"Error 409\b")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many resources a plan or an apply touches."""
+
+    added: int = 0
+    changed: int = 0
+    destroyed: int = 0
+    adopted: int = 0
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing to do."""
+        return self == Counts()
+
+    def plus(self, other: "Counts") -> "Counts":
+        """Both together."""
+        return Counts(
+            self.added + other.added, self.changed + other.changed, self.destroyed + other.destroyed, self.adopted + other.adopted
+        )
+
+
+DONE = {"create": ("created", Counts(added=1)), "update": ("changed", Counts(changed=1)), "delete": ("destroyed", Counts(destroyed=1))}
+
+
+@dataclass
+class Events:
+    """What one Terraform command reported, line by line, in its JSON form.
+
+    Attributes:
+        say: where progress goes.
+        counts: Terraform's own summary, at the end.
+        done: what was done until now.
+        errors: diagnostics.
+        plain: lines that are not JSON events.
+    """
+
+    say: Callable[[str], None]
+    counts: Counts = Counts()
+    done: Counts = Counts()
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    plain: list[str] = field(default_factory=list)
+
+    def line(self, text: str) -> None:
+        """Take one line of output."""
+        try:
+            event = json.loads(text)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict) or "@message" not in event:
+            self.plain.append(text)
+            return
+        hook = event.get("hook", {})
+        match event.get("type"):
+            case "change_summary":
+                found = event["changes"]
+                self.counts = Counts(found["add"], found["change"], found["remove"], found.get("import", 0))
+            case "apply_complete":
+                word, one = DONE.get(hook["action"], (hook["action"], Counts()))
+                self.done = self.done.plus(one)
+                self.say(f"{hook['resource']['addr']} {word}")
+            case "apply_progress":
+                self.say(f"{hook['resource']['addr']} … {hook['elapsed_seconds']} s")
+            case "diagnostic" if event["diagnostic"]["severity"] == "error":
+                self.errors.append(event["diagnostic"])
+            case "diagnostic":
+                self.say(f"warning: {event['diagnostic']['summary']}")
+
+    def conflicts(self) -> set[str]:
+        """Addresses of the resources that Google says exist already."""
+        return {e["address"] for e in self.errors if e.get("address") and CONFLICT.search(f"{e['summary']} {e.get('detail')}")}
+
+    def text(self) -> str:
+        """Terraform's own words for what went wrong."""
+        said = []
+        for error in self.errors:
+            where = f" ({error['address']})" if error.get("address") else ""
+            said.append(f"{error['summary']}{where}\n{error.get('detail', '')}".strip())
+        plain = "\n".join(line for line in self.plain if line.strip())
+        return "\n\n".join(said) or plain or "Terraform ended without a word"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A synthesised stack and what runs it.
+
+    Attributes:
+        id: stack id, `<environment>-<stack>`.
+        folder: working folder, with the synthesised JSON in it.
+        terraform: the binary.
+        variables: process environment, with what the provider's source adds.
+        provider: what the provider's source is called.
+        descriptor: the folder's lock, inherited by Terraform.
+        say: where progress goes.
+    """
+
+    id: str
+    folder: Path
+    terraform: Binary
+    variables: Mapping[str, str]
+    provider: str
+    descriptor: int
+    say: Callable[[str], None]
+
+    def _terraform(self, *arguments: str) -> tuple[int, Events]:
+        events = Events(self.say)
+        code = child.run([*self.terraform.command, *arguments], self.folder, self.variables, events.line, [self.descriptor])
+        return code, events
+
+    def _failed(self, verb: str, code: int, events: Events) -> TerraformFailed:
+        ended = f"{verb} of {self.id} failed" if code > 0 else f"{verb} of {self.id} was ended by signal {-code}"
+        return TerraformFailed(f"{ended} ({self.provider}):\n{events.text()}")
+
+    def initialise(self) -> None:
+        """`terraform init`, skipped where this folder is initialised for the same backend, providers and Terraform.
+
+        Lock files are not kept: one that is written beside the stand-in or a mirror breaks everybody else's init.
+
+        Raises:
+            TerraformFailed: with Terraform's own words.
+        """
+        terraform = self._configuration().get("terraform", {})
+        wanted = json.dumps([terraform, self.terraform.version, self.provider], sort_keys=True)
+        marker = self.folder / INITIALISED
+        if marker.exists() and marker.read_text() == wanted and (self.folder / ".terraform").is_dir():
+            return
+        (self.folder / ".terraform.lock.hcl").unlink(missing_ok=True)
+        code, events = self._terraform("init", "-input=false", "-no-color", "-reconfigure", "-lock=false")
+        if code:
+            raise self._failed("init", code, events)
+        _write(marker, wanted)
+
+    def validate(self) -> None:
+        """`terraform validate`.
+
+        Raises:
+            TerraformFailed: with Terraform's own words.
+        """
+        code, events = self._terraform("validate", "-no-color")
+        if code:
+            raise self._failed("validate", code, events)
+
+    def plan(self, destroy: bool = False) -> Counts:
+        """Save a plan; what it was made from is written beside it.
+
+        Raises:
+            TerraformFailed: with Terraform's own words.
+        """
+        (self.folder / REVIEWED).unlink(missing_ok=True)
+        arguments = ["plan", "-json", "-input=false", "-lock=false", "-detailed-exitcode", f"-out={PLAN}"]
+        code, events = self._terraform(*arguments, *(["-destroy"] if destroy else []))
+        if code not in (0, 2):
+            raise self._failed("plan", code, events)
+        counts = events.counts if code == 2 else Counts()
+        _write(self.folder / REVIEWED, json.dumps({"configuration": self.digest(), "counts": counts.__dict__, "provider": self.provider}))
+        return counts
+
+    def planned(self) -> Counts:
+        """Counts of the saved plan.
+
+        Raises:
+            TerraformFailed: when there is none, or the configuration moved since.
+        """
+        try:
+            made_from = json.loads((self.folder / REVIEWED).read_text())
+        except FileNotFoundError:
+            raise TerraformFailed(
+                f"there is no saved plan of {self.id}. Nothing was changed. Make one and have it reviewed first."
+            ) from None
+        if made_from["configuration"] != self.digest():
+            raise TerraformFailed(
+                f"the saved plan of {self.id} is stale: the configuration moved since. Nothing was changed. Plan and review again."
+            )
+        return Counts(**made_from["counts"])
+
+    def apply(self, adopt: bool) -> Counts:
+        """Apply the saved plan, which is then used up.
+
+        Args:
+            adopt: when a create answers 409, since a killed run made it or it cannot be deleted, import it and go on.
+
+        Raises:
+            TerraformFailed: with Terraform's own words.
+        """
+        total = Counts()
+        tried: set[str] = set()
+        try:
+            while True:
+                code, events = self._terraform("apply", "-json", "-input=false", "-lock=false", PLAN)
+                (self.folder / REVIEWED).unlink(missing_ok=True)
+                if code == 0:
+                    return total.plus(events.counts)
+                conflicts = events.conflicts() - tried if adopt else set()
+                planned = self._planned_values() if conflicts else {}
+                imports = adoption.imports({address: planned[address] for address in conflicts if address in planned})
+                if not imports:
+                    raise self._failed("apply", code, events)
+                tried |= imports.keys()
+                total = total.plus(events.done)
+                for address, id_ in imports.items():
+                    self.say(f"{address} exists already, so it is adopted: import of {id_}")
+                _write(self.folder / adoption.FILE, adoption.blocks(imports))
+                self.plan()
+        finally:
+            (self.folder / adoption.FILE).unlink(missing_ok=True)
+            (self.folder / PLAN).unlink(missing_ok=True)
+
+    def _planned_values(self) -> dict[str, adoption.Planned]:
+        """Address → type and values, of everything that the saved plan creates."""
+        code, events = self._terraform("show", "-json", PLAN)
+        if code:
+            raise self._failed("show", code, events)
+        return adoption.created(json.loads("\n".join(events.plain)))
+
+    def has_state(self) -> bool:
+        """Whether anything is in the state."""
+        code, events = self._terraform("state", "list")
+        return code == 0 and any(line.strip() for line in events.plain)
+
+    def _configuration(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.folder / CONFIGURATION).read_text())
+        return content
+
+    def digest(self) -> str:
+        """Digest of the synthesised configuration."""
+        return hashlib.sha256((self.folder / CONFIGURATION).read_bytes()).hexdigest()
+
+
+def _write(path: Path, text: str) -> None:
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new.write_text(text)
+    os.replace(new, path)

@@ -1,0 +1,203 @@
+"""The state bucket, made before any stack, and the lock on one state, which says who holds it and can be seen to be dead."""
+
+import contextlib
+import fcntl
+import getpass
+import json
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from environments import Names
+from infra.terraform.errors import TerraformFailed
+
+if TYPE_CHECKING:
+    from google.cloud import storage
+
+SAVING_SECONDS = 120
+"""How long an interrupted Terraform of a killed run may take to save its state."""
+
+
+def bootstrap(names: Names, client: "storage.Client") -> bool:
+    """Make the bucket that holds the environment's states; true when it was made now.
+
+    Versions are kept, access is by IAM alone and never public. An existing bucket is brought to the same settings.
+
+    Raises:
+        TerraformFailed: when Google refuses.
+    """
+    from google.api_core import exceptions
+
+    wanted = client.bucket(names.state_bucket)
+    wanted.versioning_enabled = True
+    wanted.labels = names.labels
+    wanted.iam_configuration.uniform_bucket_level_access_enabled = True
+    wanted.iam_configuration.public_access_prevention = "enforced"
+    try:
+        with contextlib.suppress(exceptions.NotFound):
+            found = client.get_bucket(names.state_bucket)
+            if not _as_wanted(found, wanted):
+                wanted.patch()
+            return False
+        client.create_bucket(wanted, location=names.environment.data_location)
+    except exceptions.GoogleAPICallError as error:
+        raise TerraformFailed(
+            f"the state bucket {names.state_bucket} cannot be made: {error.message}. No stack can be planned without it. "
+            f"Check that the project {names.project} exists, is paid for, and that you may create buckets in it."
+        ) from None
+    return True
+
+
+def _as_wanted(found: "storage.Bucket", wanted: "storage.Bucket") -> bool:
+    iam, mine = found.iam_configuration, wanted.iam_configuration
+    return bool(
+        found.versioning_enabled
+        and found.labels == wanted.labels
+        and iam.uniform_bucket_level_access_enabled
+        and iam.public_access_prevention == mine.public_access_prevention
+    )
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock, as it stands in the lock's own information."""
+
+    host: str
+    pid: int
+    folder: str
+
+    @classmethod
+    def this_process(cls, folder: Path) -> "Holder":
+        """This process, working in `folder`."""
+        return cls(socket.gethostname(), os.getpid(), str(folder.absolute()))
+
+
+@contextmanager
+def folder_lock(folder: Path, say: Callable[[str], None]) -> Iterator[int]:
+    """Hold the working folder; the descriptor that is yielded must be inherited by Terraform.
+
+    The kernel frees it when the last process that holds it is gone. So whoever gets it knows that no Terraform of an earlier
+    run in this folder is alive, also after the hardest kill.
+
+    Raises:
+        TerraformFailed: when a living run holds it.
+    """
+    path = folder / "lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        waiting_until = time.monotonic() + SAVING_SECONDS
+        told = False
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                pid = int(os.pread(descriptor, 32, 0) or b"0")
+                if _alive(pid) or time.monotonic() > waiting_until:
+                    raise TerraformFailed(
+                        f"process {pid} is working in {folder}. Two at a time would spoil the state. "
+                        f"Wait for it, or end it: kill -INT {pid}"
+                    ) from None
+                if not told:
+                    say("waiting for the Terraform of a killed run to save its state")
+                told = True
+                time.sleep(0.2)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _alive(pid: int) -> bool:
+    return pid > 0 and Path(f"/proc/{pid}").exists()
+
+
+@contextmanager
+def state_lock(
+    client: "storage.Client", names: Names, stack: str, operation: str, version: str, folder: Path, say: Callable[[str], None]
+) -> Iterator[None]:
+    """Hold Terraform's own lock on the state of `stack`, from the plan to the end of the apply.
+
+    It is the object that the gcs backend would write, with our holder in its information; the caller holds the folder's lock and
+    runs Terraform with `-lock=false`. A lock whose holder worked in this very folder is therefore a dead one, and released. The empty
+    state of a new stack is written here as well, since Terraform would take its lock for that in any case.
+
+    Args:
+        client: Cloud Storage.
+        names: names of the environment.
+        stack: stack id.
+        operation: what the lock is for.
+        version: Terraform's version.
+        folder: working folder, locked.
+        say: where progress goes.
+
+    Raises:
+        TerraformFailed: when somebody else holds it, or there is no state bucket.
+    """
+    from google.api_core import exceptions
+
+    blob = client.bucket(names.state_bucket).blob(f"{stack}/default.tflock")
+    holder = Holder.this_process(folder)
+    text = json.dumps(_information(holder, operation, version, f"gs://{names.state_bucket}/{blob.name}"))
+    try:
+        try:
+            blob.upload_from_string(text, content_type="application/json", if_generation_match=0)
+        except exceptions.PreconditionFailed:
+            _release_dead(blob, holder, stack, say)
+            blob.upload_from_string(text, content_type="application/json", if_generation_match=0)
+    except exceptions.NotFound:
+        raise TerraformFailed(
+            f"there is no state bucket {names.state_bucket}. Nothing was changed. Make it: "
+            f"python -m infra.terraform bootstrap --env {names.environment.name}"
+        ) from None
+    except exceptions.PreconditionFailed:
+        raise TerraformFailed(
+            f"somebody else took the lock on {stack} just now. Nothing was changed. Try again when they are done."
+        ) from None
+    try:
+        empty = {"version": 4, "terraform_version": version, "serial": 0, "lineage": str(uuid.uuid4()), "outputs": {}, "resources": []}
+        with contextlib.suppress(exceptions.PreconditionFailed):
+            start = client.bucket(names.state_bucket).blob(f"{stack}/default.tfstate")
+            start.upload_from_string(json.dumps(empty), content_type="application/json", if_generation_match=0)
+        yield
+    finally:
+        with contextlib.suppress(exceptions.NotFound, exceptions.PreconditionFailed):
+            blob.delete(if_generation_match=blob.generation)
+
+
+def _information(holder: Holder, operation: str, version: str, path: str) -> dict[str, Any]:
+    """What the gcs backend would write, in its own spelling."""
+    return {
+        "ID": str(uuid.uuid4()),
+        "Operation": operation,
+        "Info": json.dumps(holder.__dict__),
+        "Who": f"{getpass.getuser()}@{holder.host}",
+        "Version": version,
+        "Created": datetime.now(UTC).isoformat(),
+        "Path": path,
+    }
+
+
+def _release_dead(blob: "storage.Blob", holder: Holder, stack: str, say: Callable[[str], None]) -> None:
+    blob.reload()
+    information = json.loads(blob.download_as_bytes(if_generation_match=blob.generation))
+    try:
+        other: Holder | None = Holder(**json.loads(information.get("Info") or "null"))
+    except (TypeError, ValueError):
+        other = None
+    if other is None or (other.host, other.folder) != (holder.host, holder.folder):
+        raise TerraformFailed(
+            f"the state of {stack} is locked by {information.get('Who')} since {information.get('Created')} "
+            f"({information.get('Operation')}; {information.get('Info') or 'plain Terraform'}). Nothing was changed. Wait for them; "
+            f"when you are sure that nobody is at work: terraform -chdir={holder.folder} force-unlock {blob.generation}"
+        )
+    say(f"released the lock on {stack}: its holder, process {other.pid} on this host, is dead")
+    blob.delete(if_generation_match=blob.generation)

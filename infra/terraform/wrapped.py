@@ -1,0 +1,51 @@
+"""Terraform for the cdktf command line (`TERRAFORM_BINARY_NAME`): the same binary and the same provider as the runner's.
+
+The command line also calls `providers lock`, which asks the registry whatever is installed; lock files are not kept, so it is
+answered here.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from infra.terraform import binary, child, providers
+from infra.terraform.binary import TerraformMissing
+from infra.terraform.errors import TerraformFailed
+from infra.terraform.stack import CONFIGURATION
+
+WITHOUT_PROVIDER = {"version", "fmt", "login", "logout", "-version", "--version", "-help", "--help"}
+
+
+def main(arguments: list[str]) -> int:
+    """Run Terraform with `arguments`."""
+    if arguments[:2] == ["providers", "lock"]:
+        print("Lock files are not kept: nothing to lock.")
+        return 0
+    variables = binary.environment(os.environ)
+    try:
+        terraform = binary.find(variables)
+        with ExitStack() as held:
+            if not arguments or arguments[0] not in WITHOUT_PROVIDER:
+                source = providers.installed(variables, Path.home()) or held.enter_context(providers.stand_in(_types()))()
+                print(f"with {source.name}", file=sys.stderr)
+                variables = {**variables, **source.variables}
+            # Terraform answers an interrupt from the keyboard itself; this process waits for it to end.
+            signal.signal(signal.SIGINT, lambda *_: None)
+            return subprocess.run(child.shimmed([*terraform.command, *arguments]), env=variables, check=False).returncode
+    except (TerraformMissing, TerraformFailed) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _types() -> set[str]:
+    """Resource types of the configuration in the current folder."""
+    path = Path(CONFIGURATION)
+    return set(json.loads(path.read_text()).get("resource", {})) if path.exists() else set()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,38 @@
+"""Arrays in, a measured model out: train, evaluate."""
+
+from kfp import dsl
+from kfp.dsl import Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
+
+
+@dsl.component(base_image="training", install_kfp_package=False)
+def train(task: str, prepared: Input[Dataset], model: Output[Model], metrics: Output[Metrics]) -> None:
+    """Train the task's model and export it in every format that is served."""
+    from pathlib import Path
+
+    from ml.tasks import module
+
+    folder = Path(model.path)
+    for name, value in module(task).train(Path(prepared.path), folder).items():
+        if isinstance(value, int | float):
+            metrics.log_metric(name, value)
+    module(task).export(folder / "model.keras", Path(prepared.path), folder)
+    model.metadata.update(framework="keras", task=task)
+
+
+@dsl.component(base_image="training", install_kfp_package=False)
+def evaluate(
+    model: Input[Model],
+    rows: Input[Dataset],
+    evaluation: Output[Artifact],
+    metrics: Output[Metrics],
+    confusion: Output[ClassificationMetrics],
+) -> None:
+    """Measure the exported model on the frozen test rows."""
+    from pathlib import Path
+
+    from ml.evaluation.classification import evaluate as measure
+
+    measured = measure(Path(model.path), Path(rows.path) / "rows.parquet", Path(evaluation.path))
+    for name in ("accuracy", "macro_f1", "majority_accuracy", "rows"):
+        metrics.log_metric(name, measured[name])
+    confusion.log_confusion_matrix(measured["classes"], measured["confusion"])

@@ -1,0 +1,57 @@
+"""The command line: `playbook --help`. It imports nothing heavy before a command has been chosen."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import signal
+import sys
+from types import FrameType
+
+COMMANDS = ("loop", "run", "env", "setup", "doctor")
+ROOMS = {"environments", "releases", "infra", "ml", "serving", "pipelines", "playbook"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    parser = argparse.ArgumentParser(prog="playbook", description="Gemini Vision and NLP on Google Cloud, on your laptop and for real.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        importlib.import_module(f"playbook.commands.{name}").add(commands)
+    chosen = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        return int(chosen.run(chosen))
+    except KeyboardInterrupt:
+        print("\nInterrupted. Nothing is half-written; the same command goes on where it stopped.", file=sys.stderr)
+        return 130
+    except Exception as error:
+        message = explanation(error)
+        if message is None:
+            raise
+        print(f"\n{message}", file=sys.stderr)
+        return 1
+
+
+def explanation(error: Exception) -> str | None:
+    """What to tell a person about `error`, or None when it is a fault of this program and the traceback is what helps.
+
+    Every error class of our own carries a complete message: what is wrong, what would happen, what mends it.
+    """
+    if type(error).__module__.split(".")[0] in ROOMS:
+        return str(error)
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "The disk is full, so results could not be written; what was there before is unharmed. Free some space and run it again."
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}. Mend the file or its permissions and run it again."
+    return None
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends us as Ctrl-C does: every context manager ends what it started."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

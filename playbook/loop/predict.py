@@ -1,0 +1,139 @@
+"""Asks the deployed models about frozen rows, as any caller would, and compares with the truth and with the evaluation."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from environments.clients import Clients
+from playbook import PlaybookError
+from playbook.loop.ingest import Rows
+from playbook.loop.record import Record
+
+ASKED = 200
+REQUEST_BYTES = 1_400_000
+"""Vertex AI refuses prediction requests beyond 1.5 MB."""
+
+
+class PredictionError(PlaybookError):
+    """The endpoint does not answer as the model was measured."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One frozen row and what the endpoint said about it."""
+
+    id: str
+    content: bytes | str
+    truth: str
+    label: str
+    confidence: float
+
+    @property
+    def right(self) -> bool:
+        """Whether the answer is the truth."""
+        return self.label == self.truth
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What an endpoint said."""
+
+    answers: tuple[Answer, ...]
+    frozen: int
+    """Frozen test rows in all, of which the first were asked."""
+    requests: int
+    milliseconds: float
+    """Median of the requests."""
+    deployed_model: str
+    model_version: str
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers."""
+        return sum(answer.right for answer in self.answers) / len(self.answers)
+
+
+def ask(clients: Clients, rows: Rows, splits_digest: str, record: Record) -> Answers:
+    """Predict the first frozen test rows through the endpoint.
+
+    Args:
+        clients: clients of the environment.
+        rows: the raw rows of the task.
+        splits_digest: digest of the split that the pipeline froze; ours must be the same rows.
+        record: where the step is kept.
+
+    Raises:
+        PredictionError: when the frozen rows differ from the pipeline's, or there are none.
+    """
+    task = rows.source.task.name
+    with record.step(f"{task} · predict") as outcome:
+        frozen = _frozen(rows, splits_digest)
+        endpoint = clients.vertex().Endpoint(clients.names.endpoint(task))
+        answers: list[Answer] = []
+        times: list[float] = []
+        for batch in _batches(frozen[:ASKED]):
+            began = time.monotonic()
+            prediction = endpoint.predict(instances=[_instance(row["content"]) for row in batch])
+            times.append((time.monotonic() - began) * 1000)
+            answers += [
+                Answer(row["id"], row["content"], row["label"], said["label"], float(said["confidence"]))
+                for row, said in zip(batch, prediction.predictions, strict=True)
+            ]
+        found = Answers(
+            tuple(answers),
+            len(frozen),
+            len(times),
+            sorted(times)[len(times) // 2],
+            str(prediction.deployed_model_id),
+            str(prediction.model_version_id),
+        )
+        right = sum(answer.right for answer in answers)
+        outcome.detail = f"{right} of {len(answers)} frozen rows right through the endpoint ({found.accuracy:.3f})"
+    return found
+
+
+def _frozen(rows: Rows, splits_digest: str) -> list[dict[str, Any]]:
+    from ml.data.splits import split
+
+    out = rows.folder / "split"
+    splits = split(rows.folder / "rows.parquet", out)
+    if splits.digest != splits_digest:
+        raise PredictionError(
+            f"The rows that {rows.source.task.name} would be asked about ({splits.digest[:12]}) are not those that its pipeline froze "
+            f"({splits_digest[:12]}), so the comparison would prove nothing. Run the loop again; finished steps come from the cache."
+        )
+    table: list[dict[str, Any]] = _read(out / "rows.parquet")
+    if not table:
+        raise PredictionError(f"{rows.source.task.name} has no frozen test rows, so nothing can be asked. Add data.")
+    return table
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    from ml.data.rows import read
+
+    rows: list[dict[str, Any]] = read(path, split="test").to_pylist()
+    return rows
+
+
+def _instance(content: bytes | str) -> dict[str, str]:
+    return {"text": content} if isinstance(content, str) else {"b64": base64.b64encode(content).decode()}
+
+
+def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Up to 50 rows, and no more than fit into one request."""
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        length = len(row["content"]) * 4 // 3 + 20
+        if batch and (len(batch) == 50 or size + length > REQUEST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += length
+    if batch:
+        yield batch

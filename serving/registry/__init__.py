@@ -1,0 +1,6 @@
+"""Model versions in the Vertex AI Model Registry.
+
+`artifact` copies what is served to its own folder in the models bucket, addressed by digest; `versions` registers it,
+labels it with the gate's verdict and moves the aliases; `evaluation` imports its measurements.
+Aliases: `challenger` is the newest version, `champion` the one that serves, `sha256-<digest>` the one with those files.
+"""

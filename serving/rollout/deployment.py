@@ -1,0 +1,67 @@
+"""Puts a version in front of all of an endpoint's traffic and removes what has none."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from environments.clients import Clients
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What serves an endpoint after a rollout."""
+
+    endpoint: str
+    version: str
+    deployed_model: str
+    """Id of the deployed model, which is a key of the endpoint's traffic split."""
+    changed: bool
+    """False when the version had all traffic already."""
+    undeployed: tuple[str, ...]
+
+
+def deploy(clients: Clients, task: str, version: str) -> Deployment:
+    """Give `version` of the task's model all traffic.
+
+    Each step looks at what is there, so a rollout that was cut off is finished by the next one: traffic moves only once the
+    new version is up, and the old one goes only once it has no traffic.
+
+    Args:
+        clients: clients of the environment.
+        task: name of the task; its endpoint and its model are derived from it.
+        version: version id, e.g. `3`.
+    """
+    aiplatform = clients.vertex()
+    endpoint = aiplatform.Endpoint(clients.names.endpoint(task))
+    serving = clients.names.environment.serving
+    changed = False
+    deployed = _deployed(endpoint, version)
+    if deployed is None:
+        endpoint.deploy(
+            aiplatform.Model(clients.names.model(task), version=version),
+            deployed_model_display_name=f"{task}-{version}",
+            traffic_percentage=100,
+            machine_type=serving.machine_type,
+            min_replica_count=serving.min_replicas,
+            max_replica_count=serving.max_replicas,
+            service_account=clients.names.service_account("serving"),
+        )
+        changed = True
+        deployed = _deployed(endpoint, version)
+        if deployed is None:
+            raise LookupError(
+                f"Vertex AI reports that version {version} was deployed to {endpoint.resource_name}, but does not list it. "
+                "The old version keeps its place. Run the pipeline again, which looks at the endpoint anew."
+            )
+    elif endpoint.traffic_split != {deployed.id: 100}:
+        endpoint.update(traffic_split={deployed.id: 100})
+        changed = True
+    idle = tuple(model.id for model in endpoint.list_models() if model.id != deployed.id)
+    for model in idle:
+        endpoint.undeploy(model)
+    return Deployment(endpoint.resource_name, version, deployed.id, changed, idle)
+
+
+def _deployed(endpoint: Any, version: str) -> Any | None:
+    """The endpoint's deployed model of that version; the newest, should a rollout that was cut off have left two."""
+    found = [model for model in endpoint.list_models() if model.model_version_id == version]
+    return max(found, key=lambda model: model.create_time, default=None)

@@ -1,0 +1,192 @@
+"""The console shows what there is, escapes it, needs no script and nothing from elsewhere, and says what is missing."""
+
+import html.parser
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from emulator.console import page
+from emulator.engines.objects import Objects
+from emulator.store import Store
+
+HOSTILE = '<script>alert("x")</script>'
+RUN = "projects/p/locations/europe-west4/pipelineJobs/run-1"
+MODEL = "projects/p/locations/europe-west4/models/vision"
+
+
+class Parser(html.parser.HTMLParser):
+    """Collects tags and addresses, and fails where elements do not nest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("href", "src")]
+        if tag not in ("meta", "link", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def step(name: str, parent: str, start: int, state: str = "SUCCEEDED", **more: Any) -> dict[str, Any]:
+    begun, ended = (f"2026-11-25T09:00:{second:02}.000000Z" for second in (start, start + 5))
+    times = {"startTime": begun, "endTime": ended} if state != "PENDING" else {}
+    return {"taskId": f"id-{name}", "parentTaskId": parent, "taskName": name, "state": state, **times, **more}
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Any:
+    """State as the engines leave it."""
+    store = Store(tmp_path / "state.db")
+    ai = store.of("aiplatform")
+    tasks = [
+        step("run-1", "", 0, taskId="root"),
+        step("evaluate", "root", 20, "FAILED", error={"message": f"accuracy {HOSTILE}"}),
+        step("train", "root", 10),
+        step("fit", "id-train", 11),
+    ]
+    for number, state in (("run-1", "PIPELINE_STATE_FAILED"), ("run-2", "PIPELINE_STATE_RUNNING")):
+        name = RUN.replace("run-1", number)
+        times = {"createTime": f"2026-11-25T09:00:0{number[-1]}.000000Z", "startTime": "2026-11-25T09:00:00.000000Z"}
+        detail = {"jobDetail": {"taskDetails": tasks if number == "run-1" else []}}
+        given = {"runtimeConfig": {"parameterValues": {"task": HOSTILE, "rows": 5}}}
+        ai.put(name, "PipelineJob", {"name": name, "displayName": f"training {number}", "state": state, **times, **detail, **given})
+    deployed = {"id": "7", "model": MODEL, "modelVersionId": "2", "displayName": "champion", "createTime": "2026-11-25T09:00:00Z"}
+    endpoint = "projects/p/locations/europe-west4/endpoints/1"
+    ai.put(endpoint, "Endpoint", {"name": endpoint, "displayName": "vision", "deployedModels": [deployed], "trafficSplit": {"7": 90}})
+    store.of("model-versions").put(f"{MODEL}@2", "Model", {"name": MODEL, "versionId": "2", "versionAliases": ["default", "champion"]})
+    store.of("operations").put("operations/good", "Operation", {"name": "operations/good", "done": True})
+    store.of("operations").put("operations/bad", "Operation", {"name": "operations/bad", "done": True, "error": {"message": HOSTILE}})
+    store.of("storage").put("b/raw", "Bucket", {"name": "raw", "location": "EU"})
+    objects = Objects(tmp_path / "objects", store)
+    for name in ("a/one.png", "a/b/two.png", "read me.txt"):
+        objects.put("raw", name, b"x" * 2048)
+    for at in range(3):
+        store.log(RUN, f"line {at} {HOSTILE}")
+    return SimpleNamespace(state=tmp_path, store=store, objects=objects)
+
+
+def shown(cloud: Any, path: str, **query: str) -> tuple[str, Parser]:
+    status, content_type, body = page(path, {name: [value] for name, value in query.items()}, cloud)
+    assert (status, content_type) == (200, "text/html; charset=utf-8")
+    parser = Parser()
+    parser.feed(body.decode())
+    assert parser.open == []
+    return body.decode(), parser
+
+
+PAGES: list[tuple[str, dict[str, str]]] = [
+    ("/", {}),
+    ("/runs", {}),
+    ("/runs", {"name": RUN}),
+    ("/models", {}),
+    ("/storage", {}),
+    ("/storage", {"bucket": "raw", "prefix": "a/"}),
+    ("/operations", {}),
+    ("/logs", {}),
+    ("/logs", {"resource": RUN}),
+    ("/logs", {"resource": HOSTILE}),
+    ("/resources", {}),
+    ("/resources", {"service": "aiplatform", "kind": "PipelineJob"}),
+    ("/resources", {"service": "aiplatform", "name": RUN}),
+]
+
+
+@pytest.mark.parametrize(("path", "query"), PAGES)
+def test_every_page_is_whole_escaped_and_needs_nothing_from_elsewhere(cloud: Any, path: str, query: dict[str, str]) -> None:
+    text, parser = shown(cloud, path, **query)
+    assert "<script" not in text
+    assert not parser.tags & {"script", "img", "iframe", "form"}
+    assert all(address.startswith("/") or address == "data:," for address in parser.addresses)
+
+
+def test_every_link_leads_to_a_page(cloud: Any) -> None:
+    from urllib.parse import parse_qs, urlsplit
+
+    waiting, seen = ["/"], set()
+    while waiting:
+        address = waiting.pop()
+        if address in seen:
+            continue
+        seen.add(address)
+        split = urlsplit(address)
+        status, _, body = page(split.path, parse_qs(split.query), cloud)
+        assert status == 200, address
+        parser = Parser()
+        parser.feed(body.decode())
+        waiting += [found for found in parser.addresses if found.startswith("/")]
+    assert len(seen) > 20
+
+
+def test_a_run_shows_its_steps_below_their_parents_with_states_times_and_errors(cloud: Any) -> None:
+    text, _ = shown(cloud, "/runs", name=RUN)
+    steps = text[text.index("<h2>Steps</h2>") : text.index("<h2>Parameters</h2>")]
+    places = [steps.index(f">{name}</span>") for name in ("train", "fit", "evaluate")]
+    assert places == sorted(places)
+    assert 'style="padding-left: 1.25rem">fit' in steps
+    assert 'class="state bad">failed' in steps
+    assert "accuracy &lt;script&gt;" in steps
+    assert "5.00 s" in steps
+    assert "run-1" not in steps
+
+
+def test_runs_are_listed_newest_first_with_progress(cloud: Any) -> None:
+    text, _ = shown(cloud, "/runs")
+    assert text.index("training run-2") < text.index("training run-1")
+    assert "3 of 3" in text
+
+
+def test_a_page_on_which_something_moves_asks_again_and_others_do_not(cloud: Any) -> None:
+    assert 'http-equiv="refresh"' in shown(cloud, "/runs")[0]
+    assert 'http-equiv="refresh"' not in shown(cloud, "/runs", name=RUN)[0]
+
+
+def test_deployed_models_show_their_traffic_and_versions_their_aliases(cloud: Any) -> None:
+    text, _ = shown(cloud, "/models")
+    assert "90 %" in text
+    assert "vision@2" in text
+    assert "champion</span>" in text
+
+
+def test_objects_are_shown_by_folder(cloud: Any) -> None:
+    top, _ = shown(cloud, "/storage", bucket="raw")
+    below, _ = shown(cloud, "/storage", bucket="raw", prefix="a/")
+    assert "2 objects" in top
+    assert "read me.txt" in top
+    assert "one.png" in below
+    assert "read me.txt" not in below
+
+
+def test_failed_operations_stand_first(cloud: Any) -> None:
+    text, _ = shown(cloud, "/operations")
+    assert text.index("operations/bad</a>") < text.index("operations/good</a>")
+
+
+def test_an_empty_cloud_says_what_would_be_here(tmp_path: Path) -> None:
+    store = Store(tmp_path / "state.db")
+    empty = SimpleNamespace(state=tmp_path, store=store, objects=Objects(tmp_path / "objects", store))
+    for path in ("/", "/runs", "/models", "/storage", "/operations", "/logs", "/resources"):
+        assert 'class="empty"' in shown(empty, path)[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/nothing", {}),
+        ("/runs", {"name": ["none"]}),
+        ("/storage", {"bucket": ["none"]}),
+        ("/resources", {"service": ["aiplatform"], "name": [HOSTILE]}),
+    ],
+)
+def test_what_is_not_there_is_a_404_that_names_it(cloud: Any, path: str, query: dict[str, list[str]]) -> None:
+    status, _, body = page(path, query, cloud)
+    assert status == 404
+    assert b"<script" not in body
+    assert b'class="empty"' in body

@@ -1,0 +1,91 @@
+"""images.yaml is the one list of images: Dockerfiles, locks and the build agree with it."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CLOUDBUILD = ROOT / "cloudbuild"
+IMAGES: dict[str, Any] = yaml.safe_load((CLOUDBUILD / "images.yaml").read_text(encoding="utf-8"))["images"]
+BUILD: dict[str, Any] = yaml.safe_load((CLOUDBUILD / "images.cloudbuild.yaml").read_text(encoding="utf-8"))
+SCHEMA: dict[str, Any] = json.loads((CLOUDBUILD / "images.schema.json").read_text(encoding="utf-8"))
+
+
+def dockerfile(image: str) -> str:
+    return (CLOUDBUILD / f"{image}.Dockerfile").read_text(encoding="utf-8")
+
+
+def pins(lock: Path) -> set[str]:
+    return set(re.findall(r"^[A-Za-z0-9_.\[\]-]+==[^\s;]+", lock.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_images_yaml_fits_its_schema() -> None:
+    jsonschema.validate({"images": IMAGES}, SCHEMA)
+
+
+@pytest.mark.parametrize("wrong", [{"slice": "serving"}, {"slice": "serving", "entry_point": []}, {**IMAGES["serving"], "user": "root"}])
+def test_the_schema_refuses_an_image_that_could_not_run(wrong: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"images": {"serving": wrong}}, SCHEMA)
+
+
+@pytest.mark.parametrize("image", sorted(IMAGES))
+def test_the_container_starts_what_images_yaml_says(image: str) -> None:
+    [entry_point] = re.findall(r"^ENTRYPOINT (.*)$", dockerfile(image), re.MULTILINE)
+    assert json.loads(entry_point) == IMAGES[image]["entry_point"]
+
+
+@pytest.mark.parametrize("image", sorted(IMAGES))
+def test_a_container_runs_as_an_ordinary_user_with_hashed_packages_of_a_tagged_base(image: str) -> None:
+    content = dockerfile(image)
+    assert re.findall(r"^USER (.*)$", content, re.MULTILINE) == ["10001"]
+    assert "--require-hashes" in content
+    assert re.search(r"^ARG BASE=python:3\.\d+\.\d+-slim-\w+$", content, re.MULTILINE)
+
+
+@pytest.mark.parametrize("image", sorted(IMAGES))
+def test_a_container_holds_no_room_that_its_slice_does_not_need(image: str) -> None:
+    rooms = {source.split("/")[0] for source in re.findall(r"^COPY (?!--from|cloudbuild)(\S+) ", dockerfile(image), re.MULTILINE)}
+    allowed = {
+        "serving": {"ml", "serving"},
+        "training": {"environments", "ml"},
+        "pipelines": {"environments", "releases", "ml", "serving", "pipelines"},
+    }
+    assert rooms == allowed[image]
+
+
+@pytest.mark.parametrize("image", sorted(IMAGES))
+def test_a_slice_is_locked_to_the_versions_that_the_tests_run_with(image: str) -> None:
+    slice_pins = pins(CLOUDBUILD / f"requirements-{IMAGES[image]['slice']}.lock")
+    assert slice_pins
+    assert slice_pins <= pins(ROOT / "requirements.lock"), "the lock of the slice is stale: run make lock"
+
+
+def test_cloud_build_writes_a_provenance_for_every_image() -> None:
+    assert {address.split("/")[-1].split(":")[0] for address in BUILD["images"]} == set(IMAGES)
+
+
+def test_every_script_of_the_build_parses() -> None:
+    scripts = [step["script"] for step in BUILD["steps"] if "script" in step]
+    assert len(scripts) == 3
+    for script in scripts:
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+def test_the_push_step_writes_the_digest_of_each_image(tmp_path: Path) -> None:
+    """The script runs as it is, with a docker that only answers."""
+    [push] = [step["script"] for step in BUILD["steps"] if step["id"] == "push"]
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\n[ "$1" = push ] && echo pushed || echo "$(echo "$4" | cut -d: -f1)@sha256:abc"\n')
+    docker.chmod(0o755)
+    (tmp_path / "images.txt").write_text("pipelines pipelines\nserving serving\n")
+    script = push.replace("/workspace/", f"{tmp_path}/")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "_REPOSITORY": "host/p/r", "COMMIT_SHA": "1"}
+    subprocess.run(["bash"], input=script, text=True, check=True, cwd=tmp_path, env=environment, capture_output=True)
+    assert json.loads((tmp_path / "images.json").read_text()) == {"pipelines": "sha256:abc", "serving": "sha256:abc"}

@@ -1,0 +1,104 @@
+"""The training pipeline on the local Google Cloud, from raw rows to predictions, and again from its cache."""
+
+import base64
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from environments.clients import Clients
+from ml.data.rows import digest, schema, write
+from pipelines import runs
+from pipelines.submit import submit
+from serving.registry import versions
+
+TASK = "vision"
+SHAPES = {"square": (12, 12), "flat": (3, 14), "tall": (14, 3)}
+
+
+def picture(shape: str, random: np.random.Generator) -> bytes:
+    """A bright rectangle somewhere on a noisy ground, as PNG."""
+    pixels = random.integers(0, 40, (28, 28), dtype=np.uint8)
+    height, width = SHAPES[shape]
+    top, left = random.integers(0, 28 - height), random.integers(0, 28 - width)
+    pixels[top : top + height, left : left + width] = 220
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def drawn(out: Path, rows: int, truthful: bool = True) -> Path:
+    """Rows of drawn pictures; labels that are not truthful have nothing to do with them."""
+    random = np.random.default_rng(1)
+    shapes = [list(SHAPES)[row % 3] for row in range(rows)]
+    contents = [picture(shape, random) for shape in shapes]
+    labels = shapes if truthful else [str(label) for label in random.permutation(shapes)]
+    columns = {"id": [digest(content) for content in contents], "content": contents, "label": labels}
+    write(pa.table(columns, schema=schema("image_classification")), out)
+    return out
+
+
+@pytest.fixture
+def clients(google_cloud: dict[str, Any]) -> Iterator[Clients]:
+    """Clients of a project with its buckets and the task's endpoint, as Terraform declares them."""
+    clients = Clients.of("local")
+    storage, aiplatform = clients.storage(), clients.vertex()
+    for purpose in clients.names.BUCKETS:
+        bucket = storage.bucket(clients.names.bucket(purpose))
+        if not bucket.exists():
+            storage.create_bucket(bucket)
+    endpoint = aiplatform.Endpoint.create(display_name=TASK, endpoint_id=clients.names.endpoint_id(TASK))
+    yield clients
+    endpoint.delete(force=True)
+    if versions.find(clients, TASK, "default"):
+        aiplatform.Model(clients.names.model(TASK)).delete()
+
+
+def train(clients: Clients, rows: Path) -> runs.Run:
+    """One run on `rows`, to its end."""
+    name = f"{TASK}/{digest(rows.read_bytes())}/rows.parquet"
+    clients.storage().bucket(clients.names.bucket("raw")).blob(name).upload_from_filename(str(rows))
+    job = submit(clients, TASK, clients.names.uri("raw", *name.split("/")), declared=False)
+    assert submit(clients, TASK, clients.names.uri("raw", *name.split("/")), declared=False).resource_name == job.resource_name
+    runs.wait([job])
+    return runs.succeeded(runs.read(clients, job))
+
+
+def test_a_run_ends_at_the_endpoint_and_its_rerun_computes_nothing_again(clients: Clients, tmp_path: Path) -> None:
+    rows = drawn(tmp_path / "rows.parquet", 400)
+    first = train(clients, rows)
+    assert [step.name for step in first.steps] == list(runs.STEPS)
+    assert first.documents["gate"]["passed"] is True
+    assert first.documents["evaluate"]["accuracy"] > 0.9
+    assert first.documents["label"]["model_version"]
+
+    endpoint = clients.vertex().Endpoint(clients.names.endpoint(TASK))
+    sent = [{"b64": base64.b64encode(picture(shape, np.random.default_rng(7))).decode()} for shape in SHAPES]
+    assert [answer["label"] for answer in endpoint.predict(sent).predictions] == list(SHAPES)
+    champion = versions.find(clients, TASK, "champion")
+    assert champion is not None
+    assert champion.labels["gate"] == "passed"
+
+    again = train(clients, rows)
+    assert [step.name for step in again.steps if step.cached] == ["ingest", "label", "preprocess", "train", "evaluate"]
+    assert again.documents["register"]["created"] is False
+    assert again.documents["deploy"] == {**first.documents["deploy"], "changed": False, "undeployed": []}
+    assert json.dumps(again.documents["evaluate"]) == json.dumps(first.documents["evaluate"])
+
+
+@pytest.mark.long
+def test_a_model_that_learned_nothing_is_registered_as_refused_and_never_serves(clients: Clients, tmp_path: Path) -> None:
+    run = train(clients, drawn(tmp_path / "rows.parquet", 400, truthful=False))
+    assert run.documents["gate"]["passed"] is False
+    assert "deploy" not in run.documents
+    assert clients.vertex().Endpoint(clients.names.endpoint(TASK)).list_models() == []
+    challenger = versions.find(clients, TASK, "challenger")
+    assert challenger is not None
+    assert challenger.labels["gate"] == "refused"
+    assert versions.find(clients, TASK, "champion") is None

@@ -1,0 +1,111 @@
+"""Set-up does each thing once, refuses other platforms, and says what it needs."""
+
+import platform
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from playbook import ROOT
+from playbook.setup import doctor, machine, packages, steps
+
+
+def counted(path: Path, calls: list[str]) -> steps.Step:
+    return steps.Step("example", (path,), "", path, lambda: "an example", lambda: calls.append("done"))
+
+
+def test_a_step_is_done_once_and_again_when_its_input_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "STAMPS", tmp_path / "stamps")
+    calls: list[str] = []
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("a==1")
+    steps.set_up([counted(lock, calls)])
+    steps.set_up([counted(lock, calls)])
+    assert len(calls) == 1
+    lock.write_text("a==2")
+    steps.set_up([counted(lock, calls)])
+    assert len(calls) == 2
+
+
+def test_a_step_that_failed_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "STAMPS", tmp_path / "stamps")
+
+    def fail() -> None:
+        raise packages.SetupError("no registry")
+
+    step = steps.Step("example", (), "", tmp_path, lambda: "an example", fail)
+    with pytest.raises(packages.SetupError):
+        steps.set_up([step])
+    assert not step.done
+
+
+def test_a_step_whose_result_was_removed_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "STAMPS", tmp_path / "stamps")
+    result = tmp_path / "result"
+    step = steps.Step("example", (), "", result, lambda: "an example", result.mkdir)
+    steps.set_up([step])
+    assert step.done
+    result.rmdir()
+    assert not step.done
+
+
+@pytest.mark.parametrize(("system", "processor"), [("Darwin", "arm64"), ("Linux", "aarch64"), ("Windows", "AMD64")])
+def test_another_platform_is_refused_before_anything_is_done(monkeypatch: pytest.MonkeyPatch, system: str, processor: str) -> None:
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "machine", lambda: processor)
+    calls: list[str] = []
+    with pytest.raises(machine.PlatformError, match="Linux x86-64"):
+        steps.set_up([counted(Path(__file__), calls)])
+    with pytest.raises(machine.PlatformError, match="WSL2"):
+        doctor.report()
+    assert not calls
+
+
+def test_a_machine_without_node_and_terraform_takes_the_packaged_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert [path.name for path in packages.locks()] == ["requirements.lock", "requirements-node.lock", "requirements-terraform.lock"]
+    assert "BUSL-1.1" in steps.uses()
+
+
+def test_an_older_tool_does_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    old = tmp_path / "terraform"
+    old.write_text("#!/bin/sh\necho 'Terraform v1.5.7'\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert machine.terraform() is None
+    old.write_text("#!/bin/sh\necho 'Terraform v1.6.0'\n")
+    assert machine.terraform() == machine.Tool("terraform", str(old), (1, 6, 0))
+
+
+def test_every_lock_file_pins_by_hash_and_names_no_registry() -> None:
+    locks = [*ROOT.glob("requirements*.lock"), *(ROOT / "cloudbuild").glob("requirements*.lock")]
+    assert len(locks) == 6
+    for lock in locks:
+        text = lock.read_text(encoding="utf-8")
+        pinned = re.findall(r"^\S+==\S+.*(?:\n .*)*", text, re.MULTILINE)
+        assert pinned
+        assert all("--hash=sha256:" in package for package in pinned), lock
+        assert "://" not in text, lock
+
+
+def test_make_alone_lists_every_verb() -> None:
+    listed = subprocess.run(["make"], capture_output=True, text=True, cwd=ROOT, check=True).stdout.splitlines()[1:]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    verbs = next(line for line in makefile.splitlines() if line.startswith(".PHONY: help")).split()[1:]
+    assert sorted(line.split()[0] for line in listed) == sorted(verbs)
+    assert all(len(line.split()) > 2 for line in listed)
+
+
+def test_make_writes_bytecode_and_forgets_a_terraform_configuration_that_does_not_exist(tmp_path: Path) -> None:
+    shown = subprocess.run(
+        ["make", "-s", "-f", str(ROOT / "Makefile"), "-f", "-", "shown"],
+        input="shown:\n\t@env\n",
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+        env={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", "TF_CLI_CONFIG_FILE": str(tmp_path / "none")},
+    ).stdout
+    assert "PYTHONDONTWRITEBYTECODE" not in shown
+    assert "TF_CLI_CONFIG_FILE" not in shown
