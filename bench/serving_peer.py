@@ -27,7 +27,7 @@ async def predict(request: Request) -> JSONResponse:
     predictions = []
     for instance in (await request.json())["instances"]:
         with Image.open(io.BytesIO(base64.b64decode(instance["b64"]))) as picture:
-            pixels = np.asarray(picture, dtype=SOURCE["dtype"]).reshape(SOURCE["shape"])
+            pixels = (np.asarray(picture, dtype=np.float32) / 255).reshape(SOURCE["shape"])
         interpreter.set_tensor(SOURCE["index"], pixels)
         interpreter.invoke()
         scores = dict(zip(CLASSES, map(float, interpreter.get_tensor(TARGET["index"])[0]), strict=True))

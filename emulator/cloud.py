@@ -50,7 +50,7 @@ class Cloud:
         """Processes: pipeline steps, custom jobs, deployed models."""
         from emulator.processes.supervisor import Supervisor
 
-        supervisor = Supervisor(self.images.preload, self.environment)
+        supervisor = Supervisor([image.preload for image in self.images.by_name.values()], self.environment)
         self.at_end(supervisor.close)
         return supervisor
 

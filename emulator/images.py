@@ -1,4 +1,4 @@
-"""The image table: which container image of ours is which entry point."""
+"""The image table: which container image of ours is which entry point, and what its processes have imported before they start."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from emulator.behaviours import Refusal
 
 
 @dataclass(frozen=True)
-class Images:
-    """`cloudbuild/images.yaml`, as far as running the images goes."""
+class Image:
+    """One image, as far as running it goes."""
 
-    entry_points: dict[str, tuple[str, ...]]
+    entry_point: tuple[str, ...]
     preload: tuple[str, ...] = ()
-    """Modules that the warm launcher imports before the first step: those of all images."""
+    """Modules that the image's warm launcher imports before the first step."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """`cloudbuild/images.yaml`."""
+
+    by_name: dict[str, Image]
 
     @classmethod
     def read(cls, path: Path) -> Images:
@@ -28,22 +35,24 @@ class Images:
 
         table: Any = yaml.safe_load(path.read_text())
         try:
-            entry_points = {str(name): tuple(map(str, image["entry_point"])) for name, image in table["images"].items()}
-            preload = dict.fromkeys(str(module) for image in table["images"].values() for module in image.get("preload", ()))
-            return cls(entry_points, tuple(preload))
+            return cls(
+                {
+                    str(name): Image(tuple(map(str, image["entry_point"])), tuple(map(str, image.get("preload", ()))))
+                    for name, image in table["images"].items()
+                }
+            )
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{path} is not a table of images, `images: {{NAME: {{entry_point: [...]}}}}`: {error!r}") from error
 
-    def entry_point(self, uri: str) -> tuple[str, ...]:
-        """The command of the image at `uri`, which is known by the last part of its path, tag and digest off.
+    def get(self, uri: str) -> Image:
+        """The image at `uri`, which is known by the last part of its path, tag and digest off.
 
         Raises:
             Refusal: Nobody here can run that image.
         """
         name = uri.partition("@")[0].rpartition("/")[2].partition(":")[0]
-        if name not in self.entry_points:
-            known = ", ".join(sorted(self.entry_points))
-            raise Refusal(
-                400, "INVALID_ARGUMENT", f"Image {uri!r} is not emulated: images.yaml knows {known}. Add it there, or use one of them."
-            )
-        return self.entry_points[name]
+        if name not in self.by_name:
+            known = ", ".join(sorted(self.by_name))
+            message = f"Image {uri!r} is not emulated: images.yaml knows {known}. Add it there, or use one of them."
+            raise Refusal(400, "INVALID_ARGUMENT", message)
+        return self.by_name[name]

@@ -161,7 +161,7 @@ def _scalar(described: Document, schema: Json, kind: str, value: Any, path: str)
 
 
 def _missing(described: Document, ref: str, value: Json, path: str, bound: set[str]) -> list[Violation]:
-    """Required fields that are absent. Numbers and booleans are not asked for: zero and false are left out on the wire."""
+    """Required fields that are absent; not those whose empty value (zero, false, no labels) is left out on the wire."""
     violations: list[Violation] = []
     for name, schema in described.schemas[ref].get("properties", {}).items():
         where = f"{path}.{name}" if path else name
@@ -169,7 +169,8 @@ def _missing(described: Document, ref: str, value: Json, path: str, bound: set[s
         if schema.get("mark") == "required" and not path and name in bound:
             continue
         if item is None:
-            wanted = schema.get("mark") == "required" and schema.get("type") not in ("integer", "number", "boolean")
+            may_be_empty = schema.get("type") in ("integer", "number", "boolean") or "additionalProperties" in schema
+            wanted = schema.get("mark") == "required" and not may_be_empty
             if wanted and (described.name, f"{ref}.{name}") not in UNSENT:
                 violations.append((where, f"Required field '{where}' is not set."))
         elif "$ref" in schema and isinstance(item, dict):

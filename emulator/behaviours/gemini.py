@@ -26,8 +26,8 @@ DESCRIPTION = {
     GENERATION: "Answered for by small models on this machine: it labels texts and pictures by examples and refuses everything else.",
     EMBEDDING: "Answered for by all-MiniLM-L6-v2 on this machine: 384 dimensions or fewer.",
 }
-WORKER = ThreadPoolExecutor(1, thread_name_prefix="gemini")
-"""One request is computed at a time, since numpy already uses every core; the event loop stays free."""
+WORKERS = ThreadPoolExecutor(2, thread_name_prefix="gemini")
+"""Requests are computed beside the event loop, each on one core."""
 
 
 def kind_of(model: str) -> re.Pattern[str]:
@@ -158,9 +158,9 @@ async def embedded(cloud: Cloud, requests: list[Json]) -> list[Any]:
 
 
 async def computed(work: Callable[[], Answer]) -> Answer:
-    """`work` on the worker thread; what it refuses becomes Google's error."""
+    """`work` on a worker thread; what it refuses becomes Google's error."""
     try:
-        return await asyncio.get_running_loop().run_in_executor(WORKER, work)
+        return await asyncio.get_running_loop().run_in_executor(WORKERS, work)
     except Refused as refused:
         raise Refusal(400, "", str(refused)) from None
 

@@ -1,4 +1,4 @@
-"""Vertex AI Pipelines: PipelineJobs run in the local engine; reading a running job waits a moment for its end."""
+"""Vertex AI Pipelines: PipelineJobs run in the local engine; `PipelineJob.wait()` sees the end when it comes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 JOBS = "projects.locations.pipelineJobs"
 KIND = "PipelineJob"
 UNFINISHED = ("PIPELINE_STATE_PENDING", "PIPELINE_STATE_RUNNING", "PIPELINE_STATE_CANCELLING")
-GLANCE_SECONDS = 4.0
-WATCH_SECONDS = 25.0
-"""`PipelineJob.wait()` sleeps five seconds between two reads. A read that follows another that closely is held longer, so that
-the end of a job is seen when it comes and not up to five seconds later."""
-POLL_SECONDS = 7.0
+WAIT_SECONDS = 25.0
+"""How long a read of a running job may wait for its end."""
+WAITER_SLEEPS = (4.5, 7.0)
+"""`PipelineJob.wait()` sleeps five seconds between two reads. A read that comes so long after another waits for the end, which
+is then seen when it comes and not up to five seconds later; whoever reads more often wants to see the steps and is answered."""
 _last_read: dict[str, float] = {}
 
 
@@ -74,11 +74,12 @@ async def create(call: Call, cloud: Cloud) -> Json:
 
 @on("aiplatform", f"{JOBS}.get")
 async def get(call: Call, cloud: Cloud) -> Json:
-    """The job; of a running one, its state after its end or after a few seconds."""
+    """The job; of a running one that `PipelineJob.wait()` reads, its state after its end or after some time."""
     cloud.resources.load(call)
     if cloud.pipelines.get(call.name):
-        polled = time.monotonic() - _last_read.get(call.name, 0.0) < POLL_SECONDS
-        await cloud.pipelines.wait(call.name, WATCH_SECONDS if polled else GLANCE_SECONDS)
+        slept = time.monotonic() - _last_read.get(call.name, 0.0)
+        if WAITER_SLEEPS[0] <= slept <= WAITER_SLEEPS[1]:
+            await cloud.pipelines.wait(call.name, WAIT_SECONDS)
         _last_read[call.name] = time.monotonic()
     if run := cloud.pipelines.get(call.name):
         return _with_contexts(_save(run, cloud), cloud)

@@ -66,7 +66,7 @@ def _document(path: str, cloud: Cloud, content: Markup, refresh: bool) -> str:
     )
     header = element(
         "header",
-        element("div", link("Local Google Cloud", "/"), element("small", str(cloud.state)), class_="brand"),
+        element("div", link("Local Google Cloud", "/"), element("small", f"{cloud.state} · times in UTC"), class_="brand"),
         element("nav", *tabs, aria_label="Views"),
     )
     body = element("body", header, element("main", element("h1", title), content))

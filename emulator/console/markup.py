@@ -54,7 +54,7 @@ def section(title: Child, *children: Child) -> Markup:
 
 GOOD = {"SUCCEEDED", "DONE", "ACTIVE", "READY", "ENABLED", "DEPLOYED", "SKIPPED"}
 BUSY = {"RUNNING", "PENDING", "QUEUED", "CANCELLING", "DRIVER_RUNNING", "DRIVER_SUCCEEDED", "NOT_READY"}
-BAD = {"FAILED", "ERROR", "CANCELLED", "NOT_TRIGGERED", "EXPIRED"}
+BAD = {"FAILED", "ERROR", "CANCELLED", "EXPIRED"}
 
 
 def state(name: str) -> Markup | None:
@@ -79,13 +79,17 @@ def seconds_between(start: str, end: str) -> float | None:
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() if start and end else None
 
 
-def duration(seconds: float | None) -> str:
-    """`0.42 s`, `12 s`, `3 min 5 s`."""
+def duration(seconds: float | None) -> Markup | None:
+    """`42 ms`, `1.4 s`, `12 s`, `3 min 5 s`."""
     if seconds is None:
-        return ""
-    if seconds < 10:
-        return f"{seconds:.2f} s"
-    return f"{seconds:.0f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"
+        return None
+    if seconds < 1:
+        text = f"{seconds * 1000:.0f} ms"
+    elif seconds < 60:
+        text = f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    else:
+        text = f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return element("span", text, class_="took")
 
 
 def size(count: int) -> str:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-FINISHED = {"SUCCEEDED", "SKIPPED", "FAILED", "CANCELLED", "NOT_TRIGGERED"}
+SUCCEEDED = {"SUCCEEDED", "SKIPPED"}
+"""A skipped step was answered from the cache."""
+NEVER_RAN = "NOT_TRIGGERED"
 
 
 def view(cloud: Cloud, query: Mapping[str, str]) -> Markup:
@@ -70,7 +72,7 @@ def _begun(task: Json) -> str:
 
 def _progress(job: Json) -> str:
     steps = _steps(job)
-    return f"{sum(step.get('state') in FINISHED for step in steps)} of {len(steps)}" if steps else ""
+    return f"{sum(step.get('state') in SUCCEEDED for step in steps)} of {len(steps)}" if steps else ""
 
 
 def _run(cloud: Cloud, name: str) -> Markup:
@@ -101,22 +103,22 @@ def _run(cloud: Cloud, name: str) -> Markup:
 
 
 def _steps_table(steps: Sequence[Json]) -> Markup:
-    begins = [step["startTime"] for step in steps if step.get("startTime")]
-    ends = [step["endTime"] for step in steps if step.get("endTime")]
-    first = min(begins, default="")
-    whole = max(seconds_between(first, max(ends, default=first)) or 0, 1e-3)
+    ran = [step for step in steps if step.get("startTime") and step.get("state") != NEVER_RAN]
+    first = min((step["startTime"] for step in ran), default="")
+    whole = max(seconds_between(first, max((step["endTime"] for step in ran if step.get("endTime")), default=first)) or 0, 1e-3)
     rows = []
     for step in steps:
-        took = seconds_between(step.get("startTime", ""), step.get("endTime", ""))
+        begun, ended = (step.get("startTime", ""), step.get("endTime", "")) if step in ran else ("", "")
+        took = seconds_between(begun, ended)
         name = element("span", step.get("taskName", ""), style=f"padding-left: {step['depth'] * 1.25}rem")
         error = step.get("error", {}).get("message")
         rows.append(
             [
                 join([name, element("div", error, class_="error") if error else None]),
                 state(step.get("state", "")),
-                moment(step.get("startTime", "")),
+                moment(begun),
                 duration(took),
-                _bar(seconds_between(first, step.get("startTime", "")), took, whole),
+                _bar(seconds_between(first, begun), took, whole),
             ]
         )
     return table(["Step", "State", "Started", "Took", "Timeline"], rows, "No step has started.")

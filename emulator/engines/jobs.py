@@ -134,9 +134,8 @@ class Jobs:
                 raise Refusal(
                     400, "", "A worker pool has a pythonPackageSpec, which is not emulated. Nothing was run. Use a containerSpec."
                 )
-            program = containers.program(
-                {**container, "image": container["imageUri"]}, self.cloud.images.entry_point(container["imageUri"])
-            )
+            image = self.cloud.images.get(container["imageUri"])
+            program = containers.program(container, image.entry_point)
             for replica in range(counts[index]):
                 task = {"type": f"workerpool{index}", "index": replica}
                 environment = {
@@ -154,6 +153,7 @@ class Jobs:
                     form=program.form,
                     arguments=program.words,
                     source=program.source,
+                    preload=image.preload,
                     folder=str(self.folder / job / f"{index}-{replica}"),
                     environment=environment,
                     seconds=limit,

@@ -95,8 +95,8 @@ class Servers:
 
     async def _start(self, endpoint: str, deployed: Json, model: Json) -> Server:
         container = model.get("containerSpec", {})
-        entry_point = self.cloud.images.entry_point(container.get("imageUri", ""))
-        words = [*(container.get("command") or entry_point), *container.get("args", [])]
+        image = self.cloud.images.get(container.get("imageUri", ""))
+        words = [*(container.get("command") or image.entry_point), *container.get("args", [])]
         words[0] = sys.executable if words[0] in PYTHON else words[0]
         port = _free_port()
         path = f"/v1/endpoints/{endpoint.rpartition('/')[2]}/deployedModels/{deployed['id']}"

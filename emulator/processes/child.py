@@ -57,9 +57,9 @@ def isolate(command: Command, output: int, launcher: int) -> None:
     os.environ["TMPDIR"] = command.folder
     tempfile.tempdir = None
     sys.path[0] = command.folder
-    if "numpy" in sys.modules:
+    if "numpy.random" in sys.modules:
         # Every fork starts with the same generator state otherwise; the standard library reseeds itself.
-        sys.modules["numpy"].random.seed(None)
+        sys.modules["numpy.random"].seed(None)
 
 
 def run(command: Command) -> None:

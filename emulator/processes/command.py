@@ -27,13 +27,15 @@ class Command(Message):
     """A process to run in a folder of its own, which is also its TMPDIR.
 
     `component` runs KFP's lightweight executor on `source` with `arguments`; `module` runs `python -m` with `arguments`;
-    `program` executes `arguments`. The first two are forks of the warm launcher.
+    `program` executes `arguments`. The first two are forks of a warm launcher.
     """
 
     form: Form
     arguments: list[str]
     folder: str
     environment: dict[str, str]
+    preload: tuple[str, ...] = ()
+    """Modules that the image of the process has imported: names the launcher that forks a component or a module."""
     source: str = ""
     mount: str = ""
     """Folder in which the process finds `gs://bucket/object` as `bucket/object`; empty where it reads no artifacts."""

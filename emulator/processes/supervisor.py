@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from emulator.processes.command import Command, Ended
@@ -144,27 +144,33 @@ class Launcher:
 
 
 class Supervisor:
-    """The processes of one emulator: steps and Python modules from the warm launcher, programs from the bare one."""
+    """The processes of one emulator: components and modules from warm launchers, programs from the bare one.
 
-    def __init__(self, preload: Sequence[str], environment: dict[str, str], slots: int | None = None) -> None:
-        self.warm = Launcher(preload, environment)
-        self.bare = Launcher((), environment)
+    Args:
+        preloads: What the images preload; those that preload the same share a launcher.
+        environment: Variables of the launchers.
+        slots: How many commands run at a time.
+    """
+
+    def __init__(self, preloads: Iterable[tuple[str, ...]], environment: dict[str, str], slots: int | None = None) -> None:
+        self.launchers = {preload: Launcher(preload, environment) for preload in ((), *preloads)}
         self.slots = asyncio.Semaphore(slots or max(4, os.cpu_count() or 1))
         self.opening: asyncio.Task[None] | None = None
 
     def open(self) -> None:
-        """Start the warm launcher in the background; nothing waits for it but the first step."""
+        """Start the launchers in the background, the quickest first; nothing waits for them but the first command."""
         self.opening = asyncio.create_task(self._warm_up())
 
     async def _warm_up(self) -> None:
-        try:
-            await self.warm.ready()
-        except LauncherFailed as error:
-            logger.error("%s", error)
+        for preload in sorted(self.launchers, key=len):
+            try:
+                await self.launchers[preload].ready()
+            except LauncherFailed as error:
+                logger.error("%s", error)
 
     async def start(self, command: Command, log: Log) -> Process:
         """Start a process that runs beside others without limit, such as a server."""
-        return await (self.bare if command.form == "program" else self.warm).start(command, log)
+        return await self.launchers[() if command.form == "program" else command.preload].start(command, log)
 
     async def run(self, command: Command, log: Log) -> Ended:
         """Run a command to its end when a slot is free; a cancelled caller stops the process first."""
@@ -183,7 +189,7 @@ class Supervisor:
         if self.opening is not None:
             self.opening.cancel()
             await asyncio.gather(self.opening, return_exceptions=True)
-        await asyncio.gather(self.warm.close(), self.bare.close())
+        await asyncio.gather(*(launcher.close() for launcher in self.launchers.values()))
 
 
 async def _hand_on(descriptor: int, log: Log) -> None:

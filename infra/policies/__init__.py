@@ -4,5 +4,5 @@ Lives here: `subject` (a synthesised stack as rules see it), `rules` (our rules,
 formats), `enumerations` (values that the provider documents), `scanner` (checkov, in this process), `waivers` and
 `waivers.yaml` (what is accepted, why, by whom and until when), `review` (all of it together).
 Does not live here: what the typed bindings already refuse, and the comparison of a plan with what runs.
-`python -m infra.policies [--env E]… [--out cdktf.out]`. Start reading: `rules.py`.
+`python -m infra.policies [--env E]… [--out FOLDER]`. Start reading: `rules.py`.
 """

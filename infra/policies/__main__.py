@@ -1,8 +1,12 @@
-"""`python -m infra.policies [--env E]… [--out cdktf.out]`: check the synthesised stacks; exit code 1 when something is open."""
+"""`python -m infra.policies [--env E]… [--out FOLDER]`: synthesise and check; exit code 1 when something is open.
+
+With `--out`, what is already there is checked as it is, for instance the very files that a plan was made from.
+"""
 
 import argparse
 import datetime
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,11 +22,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check and report."""
     parser = argparse.ArgumentParser(prog="python -m infra.policies", description="Check the synthesised stacks.")
     parser.add_argument("--env", action="append", default=[], metavar="E", help="environment; repeat for more; default all")
-    parser.add_argument("--out", type=Path, default=app.OUT, help="folder that infra.app wrote (default: %(default)s)")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="check what infra.app wrote there")
     options = parser.parse_args(arguments)
     try:
         synthesis.prepare()  # rules ask the bindings which types carry labels
-        outcome = review(options.out, options.env, datetime.date.today())
+        with tempfile.TemporaryDirectory(prefix="policies-") as scratch:
+            out = options.out or Path(scratch)
+            if not options.out:
+                app.synthesise(options.env, out)
+            outcome = review(out, options.env, datetime.date.today())
     except (ConfigurationError, NothingToCheck, NodeMissing) as error:
         print(error, file=sys.stderr)
         return 2

@@ -1,7 +1,7 @@
 """One file a stack: one state, one blast radius, the same class in every environment.
 
-`STACKS` says in which order they are applied; destroying goes the other way. A stack refers to what another one declares
-by its derived name (`environments.names`), never by an output, a remote state or a data source.
+`STACKS` says in which order they are applied, `NEEDS` which may go together; destroying goes the other way. A stack refers
+to what another one declares by its derived name (`environments.names`), never by an output, a remote state or a data source.
 Start reading: `foundation.py`, then `serving.py`; `base.py` holds what every stack has.
 """
 

@@ -82,7 +82,7 @@ class FoundationStack(Stack):
     def _project(self) -> str:
         """The created project's id, as a reference that orders everything after it."""
         declared = self.environment.project
-        return Project(
+        project = Project(
             self,
             "project",
             name=declared.id,
@@ -90,5 +90,11 @@ class FoundationStack(Stack):
             folder_id=declared.folder,
             billing_account=declared.billing_account,
             auto_create_network=False,
-            deletion_policy="PREVENT" if self.environment.data.deletion_protection else "DELETE",
-        ).project_id
+            # It holds the state bucket: a destroy lets go of it, and never takes Terraform's own state away.
+            deletion_policy="PREVENT" if self.environment.data.deletion_protection else "ABANDON",
+        )
+        # The bootstrap makes it, since the state bucket needs a project before any stack can be planned.
+        # An override, since cdktf's own import_from starts a terraform at every synthesis to ask for its version.
+        address = f"{project.terraform_resource_type}.{project.friendly_unique_id}"
+        self.add_override("import", [{"to": address, "id": f"projects/{declared.id}"}])
+        return project.project_id

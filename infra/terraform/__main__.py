@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from environments import ConfigurationError
+from infra.synthesis.node import NodeMissing
 from infra.terraform import binary, providers, runner
 from infra.terraform.binary import TerraformMissing
 from infra.terraform.errors import TerraformFailed
 
-VERBS = {"plan": runner.plan, "apply": runner.apply, "destroy": runner.destroy, "validate": runner.validate}
+VERBS = {"plan": runner.plan, "destroy": runner.destroy, "validate": runner.validate}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.terraform", description="Terraform over the stacks of an environment.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
     verbs.add_parser("providers", help="fetch the google provider into .playbook/providers")
-    for verb in ("bootstrap", *VERBS):
+    for verb in ("bootstrap", "apply", *VERBS):
         one = verbs.add_parser(verb, help="make the state bucket" if verb == "bootstrap" else f"{verb} the stacks")
         one.add_argument("--env", required=True, metavar="E", help="environment")
         if verb != "bootstrap":
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "--stack", action="append", default=[], metavar="S", help="a stack, e.g. serving; repeat for more; default all"
             )
             one.add_argument("--folder", type=Path, default=runner.FOLDER, help="working folders (default: %(default)s)")
+            if verb == "apply":
+                one.add_argument("--rehearsal", action="store_true", help="let the provider stand-in change a protected environment")
             one.add_argument("--json", action="store_true", help="print the results as JSON")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -39,8 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.verb == "bootstrap":
             runner.bootstrap(options.env)
             return 0
-        results = VERBS[options.verb](options.env, options.stack, options.folder)
-    except (ConfigurationError, TerraformFailed, TerraformMissing) as error:
+        if options.verb == "apply":
+            results = runner.apply(options.env, options.stack, options.folder, rehearsal=options.rehearsal)
+        else:
+            results = VERBS[options.verb](options.env, options.stack, options.folder)
+    except (ConfigurationError, NodeMissing, TerraformFailed, TerraformMissing) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:

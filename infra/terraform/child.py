@@ -1,34 +1,50 @@
 """Terraform as a supervised child: it is interrupted, not orphaned, when whoever started it dies, so that it saves its state."""
 
+import fcntl
 import os
-import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-# Sets PR_SET_PDEATHSIG, which survives exec, then becomes Terraform. A parent that died in between is noticed by its pid.
-_SHIM = (
-    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGINT); "
-    "sys.exit(130) if os.getppid() != int(sys.argv[1]) else os.execv(sys.argv[2], sys.argv[2:])"
-)
+KEEPER = Path(__file__).with_name("keeper.py")
+PIPE_BYTES = 1 << 20
+"""What Terraform can still say while nobody reads."""
 
-_living: set[subprocess.Popen[str]] = set()
+_interrupts: set[int] = set()
 _changing = threading.Lock()
 
 
-def shimmed(command: Sequence[str]) -> list[str]:
-    """`command`, started so that it gets SIGINT when this process dies."""
-    return [sys.executable, "-I", "-S", "-c", _SHIM, str(os.getpid()), *command]
+@contextmanager
+def kept(command: Sequence[str]) -> Iterator[tuple[list[str], int]]:
+    """`command` under its keeper, and the file descriptor that it must inherit; leaving the block, or dying in it, interrupts it."""
+    watched, held = os.pipe()
+    with _changing:
+        _interrupts.add(held)
+    try:
+        yield [sys.executable, "-I", "-S", str(KEEPER), str(watched), *command], watched
+    finally:
+        os.close(watched)
+        with _changing:
+            if held in _interrupts:
+                _interrupts.remove(held)
+                os.close(held)
+
+
+def interrupt() -> None:
+    """Ask every living child, once, to finish what it has begun and end."""
+    with _changing:
+        for held in _interrupts:
+            os.close(held)
+        _interrupts.clear()
 
 
 def run(
     command: Sequence[str], folder: Path, variables: Mapping[str, str], line: Callable[[str], None], keep_open: Sequence[int] = ()
 ) -> int:
     """Run to the end, in a process group of its own, and hand over every line of output.
-
-    The thread that calls must be the one that waits: the kernel counts the starting thread as the parent.
 
     Args:
         command: what to run.
@@ -38,40 +54,25 @@ def run(
         keep_open: file descriptors that the child inherits.
 
     Returns:
-        The exit code; negative when a signal ended it.
+        The exit code.
     """
-    with subprocess.Popen(
-        shimmed(command),
-        cwd=folder,
-        env=dict(variables),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        process_group=0,
-        pass_fds=keep_open,
-    ) as process:
-        with _changing:
-            _living.add(process)
+    reading, writing = os.pipe()
+    fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    with os.fdopen(reading, errors="replace") as output, kept(command) as (keeper, watched):
         try:
-            assert process.stdout is not None
-            for text in process.stdout:
-                line(text.rstrip("\n"))
-            return process.wait()
+            # Terraform holds both ends of its output: a pipe without a reader would kill it in the very moment when it saves its state.
+            process = subprocess.Popen(
+                keeper,
+                cwd=folder,
+                env=dict(variables),
+                stdin=subprocess.DEVNULL,
+                stdout=writing,
+                stderr=writing,
+                process_group=0,
+                pass_fds=[reading, watched, *keep_open],
+            )
         finally:
-            with _changing:
-                _living.discard(process)
-
-
-def interrupt() -> int:
-    """Ask every living child, once, to finish what it has begun and end; returns how many there are.
-
-    A second interrupt would make Terraform drop its state, so it is asked once only.
-    """
-    with _changing:
-        asked = list(_living)
-        _living.clear()
-    for process in asked:
-        process.send_signal(signal.SIGINT)
-    return len(asked)
+            os.close(writing)
+        for text in output:
+            line(text.rstrip("\n"))
+        return process.wait()

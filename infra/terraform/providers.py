@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,9 @@ from infra.terraform import binary
 from infra.terraform.binary import Binary
 from infra.terraform.errors import TerraformFailed
 
-PROVIDER = "registry.terraform.io/hashicorp/google"
+PROVIDER = "hashicorp/google"
+REGISTRIES = ("registry.terraform.io", "registry.opentofu.org")
+"""Terraform's own, and OpenTofu's; a mirror has a folder for each."""
 VERSION = "6.50.0"
 MIRROR = Path(".playbook/providers")
 CACHE = Path(".playbook/terraform/schemas")
@@ -45,21 +48,34 @@ def installed(variables: Mapping[str, str], home: Path, mirror: Path = MIRROR) -
 
     A configuration that the user made is respected and wins over the mirror of this checkout.
     """
-    config = variables.get("TF_CLI_CONFIG_FILE") or str(home / ".terraformrc")
-    if Path(config).exists():
+    config = Path(variables.get("TF_CLI_CONFIG_FILE") or home / ".terraformrc")
+    if config.exists() and _leads_to_provider(config.read_text()):
         return Source(f"google provider, as {config} finds it", {})
     for folder in (home / ".terraform.d/plugins", home / ".local/share/terraform/plugins", Path("/usr/local/share/terraform/plugins")):
-        if (folder / PROVIDER).is_dir():
+        if _holds_provider(folder):
             return Source(f"google provider of {folder}", {})
-    if not any((mirror / PROVIDER).glob("*")):
+    if not _holds_provider(mirror):
         return None
+    addresses = json.dumps([f"{registry}/{PROVIDER}" for registry in REGISTRIES])
     text = (
-        f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror.absolute()}"\n    include = ["{PROVIDER}"]\n  }}\n'
-        f'  direct {{\n    exclude = ["{PROVIDER}"]\n  }}\n}}\n'
+        f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror.absolute()}"\n    include = {addresses}\n  }}\n'
+        f"  direct {{\n    exclude = {addresses}\n  }}\n}}\n"
     )
     written = mirror / "terraformrc"
     written.write_text(text)
     return Source(f"google provider {VERSION} of {mirror}", {"TF_CLI_CONFIG_FILE": str(written.absolute())})
+
+
+def _leads_to_provider(config: str) -> bool:
+    """Whether a command-line configuration names a mirror with the provider; what is not on this machine is taken at its word."""
+    folders = re.findall(r'\bpath\s*=\s*"([^"]+)"', config)
+    elsewhere = "network_mirror" in config or ("dev_overrides" in config and PROVIDER in config)
+    return elsewhere or any(_holds_provider(Path(folder)) for folder in folders)
+
+
+def _holds_provider(folder: Path) -> bool:
+    """Whether a mirror holds the version that the bindings pin, unpacked or as an archive."""
+    return any(any((folder / registry / PROVIDER).glob(f"*{VERSION}*")) for registry in REGISTRIES)
 
 
 def prepare(terraform: Binary, variables: Mapping[str, str], mirror: Path = MIRROR) -> None:
@@ -86,7 +102,7 @@ def prepare(terraform: Binary, variables: Mapping[str, str], mirror: Path = MIRR
             reason = (done.stderr or done.stdout).strip()
         except subprocess.TimeoutExpired:
             reason = f"no answer within {REGISTRY_SECONDS} seconds"
-        if not any((mirror / PROVIDER).glob("*")):
+        if not _holds_provider(mirror):
             raise TerraformFailed(
                 f"the Terraform registry did not give hashicorp/google {VERSION}:\n{reason}\nThe provider stand-in is used until it does. "
                 f"Try again where the registry answers, or copy a filesystem mirror to {mirror}."

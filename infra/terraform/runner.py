@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from environments import Names, tasks
 from environments.clients import Clients
-from infra.terraform import binary, child, endpoints, providers, state
+from infra.terraform import binary, child, endpoints, project, providers, state
 from infra.terraform.binary import Binary
 from infra.terraform.errors import TerraformFailed
 from infra.terraform.providers import Source
+from infra.terraform.rest import Google, Refused
 from infra.terraform.stack import CONFIGURATION, Counts, Stack
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Result:
         status: `done`, `failed`, or `not started` when a stack that it needs failed.
         counts: how many resources were (for a plan: would be) added, changed, destroyed, adopted.
         seconds: wall time.
+        terraform: which Terraform ran.
         provider: what answered for the google provider.
         error: what went wrong, in Terraform's own words.
     """
@@ -51,6 +53,7 @@ class Result:
     status: str
     counts: Counts
     seconds: float
+    terraform: str
     provider: str
     error: str = ""
 
@@ -69,14 +72,24 @@ class Run:
 
 
 def bootstrap(environment: str, say: Say = on_standard_error) -> bool:
-    """Make the environment's state bucket; true when it was made now.
+    """Make the environment's state bucket, and before it the project where that is ours to create; true when the bucket was made now.
 
     Raises:
         TerraformFailed: when Google refuses.
     """
     clients = Clients.of(environment)
-    made = state.bootstrap(clients.names, _storage(clients))
-    say(f"state bucket gs://{clients.names.state_bucket}: {'created' if made else 'exists'}")
+    names = clients.names
+    try:
+        if project.ensure(names, Google()):
+            say(f"project {names.project}: created")
+    except Refused as error:
+        raise TerraformFailed(
+            f"the project {names.project} cannot be made: {error}. No stack can be planned without it. "
+            "Check that you may create projects in the folder and use the billing account of "
+            f"environments/{environment}.yaml, or set project.mode: use."
+        ) from None
+    made = state.bootstrap(names, _storage(clients))
+    say(f"state bucket gs://{names.state_bucket}: {'created' if made else 'exists'}")
     return made
 
 
@@ -95,15 +108,25 @@ def plan(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, sa
     return _run("plan", environment, stacks, folder, say, lambda stack: stack.plan())
 
 
-def apply(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error) -> list[Result]:
-    """Plan each stack and apply that very plan; in a protected environment, apply the plan that was saved and reviewed before."""
+def apply(
+    environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error, rehearsal: bool = False
+) -> list[Result]:
+    """Plan each stack and apply that very plan; in a protected environment, apply the plan that was saved and reviewed before.
+
+    Args:
+        environment: its name.
+        stacks: names such as `serving`; none means all.
+        folder: working folders.
+        say: where progress goes.
+        rehearsal: let the provider stand-in change a protected environment, which only a local Google Cloud should be asked for.
+    """
     protected = Clients.of(environment).names.environment.protected
 
     def work(stack: Stack) -> Counts:
         counts = stack.planned() if protected else stack.plan()
         return counts if counts.nothing else stack.apply(adopt=not protected)
 
-    return _run("apply", environment, stacks, folder, say, work)
+    return _run("apply", environment, stacks, folder, say, work, stand_in_may_change=rehearsal or not protected)
 
 
 def destroy(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error) -> list[Result]:
@@ -130,20 +153,30 @@ def destroy(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER,
     return _run("destroy", environment, stacks, folder, say, work)
 
 
-def _run(verb: str, environment: str, stacks: Sequence[str], folder: Path, say: Say, work: Callable[[Stack], Counts]) -> list[Result]:
+def _run(
+    verb: str,
+    environment: str,
+    stacks: Sequence[str],
+    folder: Path,
+    say: Say,
+    work: Callable[[Stack], Counts],
+    stand_in_may_change: bool = True,
+) -> list[Result]:
     with _prepared(environment, folder, say) as (run, needs):
         if unknown := sorted(set(stacks) - {_short(run.names, id_) for id_ in needs}):
             known = ", ".join(_short(run.names, id_) for id_ in needs)
             raise TerraformFailed(f"there is no stack {', '.join(unknown)} in {environment}. Nothing was changed. Use one of {known}.")
-        if run.source.stand_in and run.names.environment.protected and verb != "validate":
+        if run.source.stand_in and not stand_in_may_change:
             raise TerraformFailed(
                 f"{environment} is protected and only the provider stand-in is here, which must not change it. Nothing was changed. "
-                "Fetch the google provider: python -m infra.terraform providers"
+                "Fetch the google provider: python -m infra.terraform providers; or rehearse on the local Google Cloud, with --rehearsal"
             )
         say(f"{verb} {environment} with {run.terraform.source}, {run.source.name}")
         chosen = [id_ for id_ in needs if not stacks or _short(run.names, id_) in stacks]
         after = _order(verb, chosen, needs)
-        return _in_order(after, lambda id_: _one(run, verb, id_, work))
+        results = _in_order(after, lambda id_: _one(run, verb, id_, work))
+        waiting = Result("", verb, "not started", Counts(), 0.0, run.terraform.source, run.source.name)
+        return [results.get(id_) or replace(waiting, stack=id_) for id_ in after]
 
 
 def _short(names: Names, stack_id: str) -> str:
@@ -159,7 +192,7 @@ def _order(verb: str, chosen: Sequence[str], needs: Mapping[str, Sequence[str]])
     return {id_: set(needs[id_]) & set(chosen) for id_ in chosen}
 
 
-def _in_order(after: Mapping[str, set[str]], work: Callable[[str], Result]) -> list[Result]:
+def _in_order(after: Mapping[str, set[str]], work: Callable[[str], Result]) -> dict[str, Result]:
     """Run `work` for every key, `TOGETHER` at a time, each after those that it needs; nothing new starts after a failure."""
     results: dict[str, Result] = {}
     running: dict[Future[Result], str] = {}
@@ -180,8 +213,7 @@ def _in_order(after: Mapping[str, set[str]], work: Callable[[str], Result]) -> l
             # An interrupt: Terraform finishes what it has begun and saves its state; leaving the pool waits for that.
             child.interrupt()
             raise
-    missing = Result("", "", "not started", Counts(), 0.0, "")
-    return [results.get(id_, Result(**{**missing.__dict__, "stack": id_})) for id_ in after]
+    return results
 
 
 def _one(run: Run, verb: str, id_: str, work: Callable[[Stack], Counts]) -> Result:
@@ -191,6 +223,9 @@ def _one(run: Run, verb: str, id_: str, work: Callable[[Stack], Counts]) -> Resu
 
     def say(line: str) -> None:
         run.say(f"  {id_}: {line}")
+
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
 
     counts, error = Counts(), ""
     try:
@@ -203,7 +238,11 @@ def _one(run: Run, verb: str, id_: str, work: Callable[[Stack], Counts]) -> Resu
             counts = work(stack)
     except TerraformFailed as failure:
         error = str(failure)
-    result = Result(id_, verb, "failed" if error else "done", counts, round(time.monotonic() - started, 2), run.source.name, error)
+    except (GoogleAPIError, GoogleAuthError) as failure:
+        error = f"{verb} of {id_} failed beside Terraform: {failure}. What was done until then is in the state; run the same command again."
+    result = Result(
+        id_, verb, "failed" if error else "done", counts, round(time.monotonic() - started, 2), run.terraform.source, run.source.name, error
+    )
     run.say(_line(result))
     return result
 

@@ -129,8 +129,8 @@ class Stack:
         return code, events
 
     def _failed(self, verb: str, code: int, events: Events) -> TerraformFailed:
-        ended = f"{verb} of {self.id} failed" if code > 0 else f"{verb} of {self.id} was ended by signal {-code}"
-        return TerraformFailed(f"{ended} ({self.provider}):\n{events.text()}")
+        ended = f"was ended by signal {code - 128}" if code > 128 else "failed"
+        return TerraformFailed(f"{verb} of {self.id} {ended} ({self.provider}):\n{events.text()}")
 
     def initialise(self) -> None:
         """`terraform init`, skipped where this folder is initialised for the same backend, providers and Terraform.

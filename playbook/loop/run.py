@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -45,6 +46,7 @@ def loop(environment: str, emulator: bool, data: Path | None) -> int:
             os.environ.update(variables)
             result.provisioned = provision(environment, record)
             imported.result()
+            logging.getLogger("google.cloud.aiplatform").setLevel(logging.WARNING)  # its progress is ours to show
             _models(result, ingested.result())
     except BaseException as error:
         result.failure = (str(error) or "interrupted").strip()

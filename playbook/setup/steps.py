@@ -92,7 +92,12 @@ def steps() -> list[Step]:
             also="",
             result=STATE / "data",
             announce=lambda: "the public data sets of the tasks, about 40 MB, checked by digest",
-            do=_python("The data sets could not be fetched. Try again, or bring your own: make loop DATA=path", "-m", "ml.data.sources"),
+            do=_python(
+                "The data sets could not be fetched. Try again, or bring your own: make loop DATA=path",
+                "-m",
+                "ml.data.sources",
+                str(STATE / "data"),
+            ),
         ),
     ]
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from emulator.engines.gemini.engine import Gemini
+from emulator.engines.gemini.fewshot import classify
 from emulator.engines.gemini.prompt import file_uris, read
 from emulator.engines.gemini.refused import Refused
 
@@ -103,6 +104,14 @@ def test_nonsense_gets_less_confidence_than_what_resembles_the_examples(gemini: 
     confidence = [answer["confidence"] for answer in json.loads(text_of(gemini.generate(shapes_to_label(noise + shapes), {})))]
     assert max(confidence[:8]) < 0.6
     assert np.median(confidence[8:]) > 0.6
+
+
+def test_labels_that_have_nothing_to_do_with_the_inputs_get_no_confidence() -> None:
+    random = np.random.default_rng(2)
+    vectors = random.normal(size=(84, 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    verdicts = classify("abc", vectors[:24], list("abc") * 8, vectors[24:])
+    assert max(verdict.confidence for verdict in verdicts) < 0.6
 
 
 def test_one_example_a_label_never_makes_certain(gemini: Gemini) -> None:

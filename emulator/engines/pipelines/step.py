@@ -153,9 +153,10 @@ class Steps:
     async def _process(self, job: Job, container: Json, task: Task, executor_input: Json, attempt: int) -> tuple[Ended, str]:
         """Run the process once; gives its end and the last line that it printed."""
         try:
-            program = containers.program(container, self.cloud.images.entry_point(container.get("image", "")))
+            image = self.cloud.images.get(container.get("image", ""))
         except Refusal as refusal:
             raise TaskFailed(refusal.message) from None
+        program = containers.program(container, image.entry_point)
         filling = Filling(executor_input, str(self.cloud.objects.folder), job.variables(task))
         silence = "it printed nothing"
         last: deque[str] = deque([silence], maxlen=1)
@@ -170,6 +171,7 @@ class Steps:
             form=program.form,
             arguments=filling.command(program.words),
             source=program.source,
+            preload=image.preload,
             folder=str(self.folder / f"{task.id}-{attempt}"),
             environment={**job.environment, **{variable["name"]: variable.get("value", "") for variable in container.get("env", [])}},
             mount=str(self.cloud.objects.folder),

@@ -23,7 +23,7 @@ from infra.terraform.standin import schema
 from infra.terraform.standin.server import Servicer
 from infra.terraform.standin.types import table
 
-ADDRESS = "registry.terraform.io/hashicorp/google"
+ADDRESSES = ("registry.terraform.io/hashicorp/google", "registry.opentofu.org/hashicorp/google")
 LINGER_SECONDS = 5.0
 BYTES = 64 << 20
 
@@ -46,14 +46,18 @@ def main() -> int:
     server.add_insecure_port(f"unix:{options.socket}")
     server.start()
     address = {"Network": "unix", "String": str(options.socket)}
-    print(json.dumps({ADDRESS: {"Protocol": "grpc", "ProtocolVersion": 6, "Pid": os.getpid(), "Test": True, "Addr": address}}), flush=True)
+    reattach = {"Protocol": "grpc", "ProtocolVersion": 6, "Pid": os.getpid(), "Test": True, "Addr": address}
+    print(json.dumps(dict.fromkeys(ADDRESSES, reattach)), flush=True)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     threading.Thread(target=_linger, args=(servicer, ended), daemon=True).start()
     ended.wait()
     server.stop(None)
+    # The starter's folder for the socket is left behind when the starter was killed.
     options.socket.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        options.socket.parent.rmdir()
     return 0
 
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from infra.terraform.standin.rest import Google, Refused
+from infra.terraform.rest import Google, Refused
 from infra.terraform.standin.types import Grant
 
 Policy = dict[str, Any]

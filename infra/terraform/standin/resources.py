@@ -3,9 +3,9 @@
 import re
 from typing import Any
 
+from infra.terraform.rest import Google
 from infra.terraform.standin import grants
 from infra.terraform.standin.planning import Provider
-from infra.terraform.standin.rest import Google
 from infra.terraform.standin.schema import Block
 from infra.terraform.standin.steps import STEPS, Target
 from infra.terraform.standin.types import Grant, Resource

@@ -11,10 +11,10 @@ import msgpack
 from tf.gen import tfplugin_pb2 as pb
 from tf.gen import tfplugin_pb2_grpc as rpc
 
+from infra.terraform.rest import Google, Refused
 from infra.terraform.standin import planning, resources
 from infra.terraform.standin.planning import Provider
 from infra.terraform.standin.resources import Protected
-from infra.terraform.standin.rest import Google, Refused
 from infra.terraform.standin.schema import PROVIDER, Block, map_values
 from infra.terraform.standin.types import Grant, Resource
 from infra.terraform.standin.values import UNKNOWN, Unknown

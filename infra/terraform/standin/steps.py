@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from infra.terraform.standin.rest import Google, Refused
+from infra.terraform.rest import Google, Refused
 from infra.terraform.standin.types import Item, Resource
 from infra.terraform.standin.values import camel
 
@@ -128,24 +128,48 @@ class Steps:
     delete: Callable[[Target], None] = delete
 
 
-# A project is created under its parent, then paid for, and it stays readable while it is being deleted.
+# A project's parent has two attributes for one field, its billing account is another API's, and it stays readable while it is deleted.
+
+BILLING = "https://cloudbilling.googleapis.com/v1"
+
+
+def _placed(body: Body) -> tuple[Body, str | None]:
+    """The body with its parent in Google's form, and the billing account."""
+    account, folder, organisation = (body.pop(name, None) for name in ("billingAccount", "folderId", "orgId"))
+    if folder or organisation:
+        kind, number = ("folder", folder) if folder else ("organization", organisation)
+        body["parent"] = {"type": kind, "id": str(number).rpartition("/")[2]}
+    return body, account
+
+
+def _pay(target: Target, account: str | None) -> None:
+    name = f"billingAccounts/{account}" if account else ""
+    target.google.call("PUT", f"{BILLING}/projects/{target.values['project_id']}/billingInfo", None, {"billingAccountName": name})
 
 
 def _create_project(target: Target, body: Body) -> Body:
-    values = target.values
-    kind, number = ("folder", values.get("folder_id")) if values.get("folder_id") else ("organization", values.get("org_id"))
-    if number:
-        body["parent"] = {"type": kind, "id": str(number).rpartition("/")[2]}
+    body, account = _placed(body)
     made = create(target, body)
-    if account := values.get("billing_account"):
-        url = f"https://cloudbilling.googleapis.com/v1/projects/{values['project_id']}/billingInfo"
-        target.google.call("PUT", url, None, {"billingAccountName": f"billingAccounts/{account}"})
+    if account:
+        _pay(target, account)
     return made
 
 
 def _read_project(target: Target) -> Body | None:
     body = read(target)
-    return body if body and body.get("lifecycleState", "ACTIVE") == "ACTIVE" else None
+    if body is None or body.get("lifecycleState", "ACTIVE") != "ACTIVE":
+        return None
+    parent = body.get("parent", {})
+    body |= {field: parent.get("id") for field, kind in (("folderId", "folder"), ("orgId", "organization")) if parent.get("type") == kind}
+    billing = target.google.call("GET", f"{BILLING}/projects/{target.values['project_id']}/billingInfo")
+    return body | {"billingAccount": billing.get("billingAccountName", "").rpartition("/")[2] or None}
+
+
+def _update_project(target: Target, body: Body, changed: list[str]) -> Body:
+    body, account = _placed(body)
+    if "billingAccount" in changed:
+        _pay(target, account)
+    return update(target, body, changed) if set(changed) != {"billingAccount"} else {}
 
 
 def _delete_project(target: Target) -> None:
@@ -253,7 +277,7 @@ def _destroy_versions(target: Target) -> None:
 GENERIC = Steps()
 STEPS = {
     "": GENERIC,
-    "project": Steps(create=_create_project, read=_read_project, delete=_delete_project),
+    "project": Steps(_create_project, _read_project, _update_project, _delete_project),
     "service": Steps(create=_enable, read=_read_service, delete=_disable),
     "bucket": replace(GENERIC, delete=_delete_bucket),
     "item": Steps(_create_item, _read_item, _update_item, _delete_item),

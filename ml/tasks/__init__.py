@@ -1,0 +1,32 @@
+"""The machine-learning tasks, a module each: the table of contents of `ml/`.
+
+A task module has three functions, which the steps of the pipeline and `ml.train` call: `preprocess(rows, labels, out)`,
+`train(prepared, out, *, limit, epochs, report)` and `export(model, prepared, out)`. Its entry in `environments/tasks.yaml` carries the
+same name; a test compares the two.
+"""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+from ml.data.rows import DataError
+
+
+def module(name: str) -> ModuleType:
+    """The module of the task `name`.
+
+    Raises:
+        DataError: when there is none.
+    """
+    known = names()
+    if name not in known:
+        raise DataError(
+            f"there is no task {name!r}. Nothing was done. Use one of {', '.join(known)}, or add ml/tasks/{name}.py and its entry in "
+            "environments/tasks.yaml."
+        )
+    return importlib.import_module(f"ml.tasks.{name}")
+
+
+def names() -> list[str]:
+    """Names of all tasks that have a module, sorted."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem != "__init__")

@@ -1,0 +1,60 @@
+"""A small CNN for pictures of 28 to 96 pixels: convolutions until 4 to 8 pixels are left, then one dense layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ml.training.examples import Examples
+from ml.training.fitting import Recipe
+
+if TYPE_CHECKING:
+    import keras
+
+FILTERS = (12, 32, 48, 64)
+SMALLEST = 8
+"""Pooling stops when the side is below this."""
+DENSE = 96
+
+
+def build(examples: Examples, classes: int) -> keras.Model:
+    """The CNN for pictures like these: (batch, size, size, channels) float32 in [0, 1] → (batch, classes) probabilities."""
+    import keras
+    from keras import layers
+
+    inputs = keras.Input(examples.x.shape[1:], name="pictures")
+    x, side = inputs, examples.x.shape[1]
+    for filters in FILTERS:
+        x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D()(x)
+        side //= 2
+        if side < SMALLEST:
+            break
+    x = layers.Flatten()(x)
+    x = layers.Dense(DENSE, activation="relu")(x)
+    x = layers.Dropout(0.3)(x)
+    return keras.Model(inputs, layers.Dense(classes, activation="softmax")(x), name="vision")
+
+
+def scaled(pictures: Any) -> Any:
+    """Bytes → float32 in [0, 1], as the servers do it (`ml.export.preprocessing.scaled`)."""
+    import tensorflow as tf
+
+    return tf.cast(pictures, tf.float32) / 255.0
+
+
+def shifted(pictures: Any) -> Any:
+    """A batch moved by up to a fourteenth of its side, the border filled with its mirror image."""
+    import tensorflow as tf
+
+    size, channels = pictures.shape[1], pictures.shape[3]
+    reach = max(size // 14, 1)
+    padded = tf.pad(pictures, [[0, 0], [reach, reach], [reach, reach], [0, 0]], mode="REFLECT")
+    at = tf.random.uniform([2], 0, 2 * reach + 1, tf.int32)
+    moved = padded[:, at[0] : at[0] + size, at[1] : at[1] + size]
+    moved.set_shape([None, size, size, channels])
+    return moved
+
+
+RECIPE = Recipe(
+    build=build, inputs=scaled, augment=shifted, augment_below=3000, learning_rate=3e-3, batch=128, steps=470, epochs=(5, 40)
+)

@@ -1,0 +1,79 @@
+"""An apply that is killed: whatever was killed, the same command goes on from there."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+APPLY = (sys.executable, "-m", "infra.terraform", "apply", "--env", "dev", "--stack", "data")
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module", autouse=True)
+def state_bucket(google_cloud: dict[str, Any]) -> None:
+    subprocess.run([sys.executable, "-m", "infra.terraform", "bootstrap", "--env", "dev"], check=True)
+
+
+def killed(folder: Path, everything: bool) -> None:
+    """An apply, killed after its third resource: its process group alone, or every process that it started as well."""
+    process = subprocess.Popen([*APPLY, "--folder", str(folder)], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stderr is not None
+    created = 0
+    for line in process.stderr:
+        created += line.endswith(" created\n")
+        if created == 3:
+            break
+    else:
+        raise AssertionError("the apply ended before it could be killed")
+    if everything:
+        # Stopped first, so that no child can notice that its parent is gone.
+        family = [process.pid, *descendants(process.pid)]
+        for pid in family:
+            os.kill(pid, signal.SIGSTOP)
+        for pid in family:
+            os.kill(pid, signal.SIGKILL)
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def descendants(pid: int) -> list[int]:
+    children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    return [descendant for child in children for descendant in (child, *descendants(child))]
+
+
+def apply(folder: Path) -> str:
+    done = subprocess.run([*APPLY, "--folder", str(folder)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def destroy(folder: Path) -> None:
+    subprocess.run([sys.executable, "-m", "infra.terraform", "destroy", "--env", "dev", "--folder", str(folder)], check=True)
+
+
+def test_terraform_saves_its_state_when_the_runner_is_killed(tmp_path: Path) -> None:
+    killed(tmp_path, everything=False)
+    again = apply(tmp_path)
+    assert "released the lock" in again
+    assert "adopted" not in again
+    added = re.search(r"(\d+) added", again)
+    assert added
+    assert int(added[1]) <= 28
+    assert "no changes" in apply(tmp_path)
+    destroy(tmp_path)
+
+
+def test_what_a_hard_kill_left_behind_is_adopted(tmp_path: Path) -> None:
+    killed(tmp_path, everything=True)
+    again = apply(tmp_path)
+    assert "released the lock" in again
+    assert "exists already, so it is adopted" in again
+    assert "no changes" in apply(tmp_path)
+    destroy(tmp_path)
