@@ -1,6 +1,6 @@
 """Requests per second of our prediction server beside a bare Starlette app, on the same model and the same picture.
 
-`python -m bench.serving --model FOLDER` prints JSON. The two take turns, so that a noisy machine disturbs both alike; each
+`python -m bench.serving` prints JSON. The two take turns, so that a noisy machine disturbs both alike; each
 answer is compared once before it is timed. The peer is what one writes in ten minutes: `request.json()`, Pillow, LiteRT,
 `JSONResponse`; no limits, no logs, no health.
 """
@@ -28,7 +28,8 @@ from PIL import Image
 CLIENTS = 8
 SECONDS = 3.0
 ROUNDS = 3
-PEER = "bench.serving_peer"
+PEER = "bench.peers.bare_starlette"
+MODEL = Path("build/train/vision/model")
 OURS = "serving.python"
 
 
@@ -158,9 +159,12 @@ def compare(model: Path, seconds: float = SECONDS) -> dict[str, Any]:
 def main() -> int:
     """Compare and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.serving", description=__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="folder with model.tflite and preprocessing.json of a vision model")
+    parser.add_argument("--model", type=Path, default=MODEL, help="a vision model of 28 x 28 grey pictures (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="per server and round")
     arguments = parser.parse_args()
+    if not (arguments.model / "model.tflite").is_file():
+        print(f"{arguments.model} holds no model, so nothing was measured. Make one: make train TASK=vision LIMIT=500", file=sys.stderr)
+        return 2
     print(json.dumps(compare(arguments.model, arguments.seconds), indent=1))
     return 0
 

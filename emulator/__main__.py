@@ -23,8 +23,9 @@ from pathlib import Path
 
 from emulator import behaviours
 from emulator.cloud import Cloud
+from emulator.dispatch import FAULTS, REQUESTS
 from emulator.gateway.authority import Authority
-from emulator.gateway.proxy import Proxy
+from emulator.gateway.proxy import DENIED, Proxy
 from emulator.identity import ensure_key
 from emulator.images import Images
 from emulator.store import full_message, is_full
@@ -33,6 +34,8 @@ CERTIFICATE_VARIABLES = (
     "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "HTTPLIB2_CA_CERTS",
 )  # fmt: skip
 FAULT = 2
+LOG_LINES = 10_000
+"""What is kept of the logs of requests from one start to the next."""
 
 
 class Fault(Exception):
@@ -94,6 +97,8 @@ async def _run(state: Path, images: Path, port: int) -> int:
     environment = variables(port, authority.certificate, state / "key.json")
     cloud = Cloud(state, environment, table)
     behaviours.load()
+    for log in (REQUESTS, FAULTS, DENIED):
+        cloud.store.trim(log, LOG_LINES)
     for start in behaviours.STARTS:
         await start(cloud)
     proxy = Proxy(cloud, authority, listener)
@@ -101,6 +106,7 @@ async def _run(state: Path, images: Path, port: int) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, cloud.stop, "")
     serving = asyncio.ensure_future(proxy.serve())
+    serving.add_done_callback(lambda ended: None if ended.cancelled() else cloud.stop(f"Accepts no connections any more: {ended.exception()}"))
     card = state / "emulator.json"
     console = f"http://127.0.0.1:{port}/"
     described = {"pid": os.getpid(), "port": port, "console": console, "ca": str(authority.certificate), "environment": environment}

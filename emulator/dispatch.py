@@ -19,7 +19,10 @@ REGION = re.compile(r"^[a-z]+-[a-z]+\d-")
 RAW = {"rawPredict", "streamRawPredict"}
 """Methods whose body is the model server's own, whatever the document says."""
 REQUESTS = "requests"
-"""Every request is logged under this name; the console shows it."""
+"""Every request is logged under this name."""
+FAULTS = "faults"
+"""Tracebacks of the emulator's own faults."""
+PROBLEM_LIMIT = 2000
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,19 @@ class Request:
 
 
 async def answer(request: Request, cloud: Cloud) -> Response:
-    """The answer to `request`; never raises."""
+    """The answer to `request`; never raises. Where the disk is full, the emulator ends."""
+    try:
+        return await _answer(request, cloud)
+    except Exception as error:
+        if is_full(error):
+            cloud.stop(full_message(cloud.state))
+            return Response.of(Refusal(500, "INTERNAL", full_message(cloud.state)).body(), 500)
+        cloud.log(FAULTS, traceback.format_exc())
+        message = f"The local Google Cloud failed: {error!r}. Its console shows the traceback, in the log '{FAULTS}'."
+        return Response.of(Refusal(500, "INTERNAL", message).body(), 500)
+
+
+async def _answer(request: Request, cloud: Cloud) -> Response:
     method = ""
     try:
         call, behaviour = route(request, cloud)
@@ -46,16 +61,9 @@ async def answer(request: Request, cloud: Cloud) -> Response:
         response = result if isinstance(result, Response) else Response.of(result)
     except Refusal as refusal:
         response = Response.of(refusal.body(), refusal.status)
-    except Exception as error:
-        if is_full(error):
-            cloud.stop(full_message(cloud.state))
-            return Response.of(Refusal(500, "INTERNAL", full_message(cloud.state)).body(), 500)
-        cloud.log("faults", traceback.format_exc())
-        fault = Refusal(500, "INTERNAL", f"The local Google Cloud failed: {error!r}. `state.db` keeps the traceback, in the log 'faults'.")
-        response = Response.of(fault.body(), 500)
     problem = ""
     if response.status >= 400 and isinstance(response.body, bytes):
-        problem = " " + response.body[:2000].decode(errors="replace")
+        problem = " " + response.body[:PROBLEM_LIMIT].decode(errors="replace")
     cloud.log(REQUESTS, f"{response.status} {request.http} {request.host}{request.path} {method}{problem}")
     return response
 

@@ -29,19 +29,19 @@ class Images:
         """Reads the table.
 
         Raises:
-            ValueError: The file is not such a table; the message says why.
+            ValueError: The file is not such a table; or cannot be read; the message says why.
         """
         import yaml
 
-        table: Any = yaml.safe_load(path.read_text())
         try:
+            table: Any = yaml.safe_load(path.read_text())
             return cls(
                 {
                     str(name): Image(tuple(map(str, image["entry_point"])), tuple(map(str, image.get("preload", ()))))
                     for name, image in table["images"].items()
                 }
             )
-        except (TypeError, KeyError, AttributeError) as error:
+        except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{path} is not a table of images, `images: {{NAME: {{entry_point: [...]}}}}`: {error!r}") from error
 
     def get(self, uri: str) -> Image:

@@ -90,6 +90,13 @@ class Store:
         """`(resource, lines, time of the last)` of every log, the latest first."""
         return self._database.execute("select resource, count(*), max(time) from logs group by resource order by 3 desc").fetchall()
 
+    def trim(self, resource: str, keep: int) -> None:
+        """Forgets all but the last `keep` lines of a log."""
+        self._database.execute(
+            "delete from logs where resource = ? and id <= (select id from logs where resource = ? order by id desc limit 1 offset ?)",
+            (resource, resource, keep),
+        )
+
     def services(self) -> list[tuple[str, str, int]]:
         """`(service, kind, count)` of all that is kept; what the console's first page shows."""
         return self._database.execute("select service, kind, count(*) from resources group by service, kind order by 1, 2").fetchall()

@@ -127,6 +127,12 @@ class Data(Strict):
     deletion_protection: bool
     """When true, Terraform refuses to destroy buckets with objects and BigQuery tables."""
 
+    @model_validator(mode="after")
+    def _soft_delete_is_off_or_a_week(self) -> Self:
+        if 0 < self.soft_delete_days < 7:
+            raise ValueError(f"soft_delete_days {self.soft_delete_days} would be refused by Cloud Storage; set 0 (off) or 7 to 90")
+        return self
+
 
 class Environment(Strict):
     """One environment: `local`, `dev`, `staging` or `prod`."""

@@ -19,6 +19,7 @@ from ml.data.rows import DataError
 from ml.data.splits import split
 from ml.evaluation.classification import evaluate
 from ml.evaluation.gate import decide
+from ml.export.formats import ExportError
 from ml.tasks import module, names
 
 
@@ -38,15 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         run(given.task, given.data, given.out / given.task, given.cache, given.limit, given.epochs, _clocked())
-    except (DataError, ConfigurationError) as error:
+    except (DataError, ExportError, ConfigurationError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def run(
-    task: str, data: str | None, out: Path, cache: Path, limit: int | None, epochs: int | None, report: Callable[[str], None]
-) -> None:
+def run(task: str, data: str | None, out: Path, cache: Path, limit: int | None, epochs: int | None, report: Callable[[str], None]) -> None:
     """Every step from data to verdict, reporting as it goes."""
     steps = module(task)
     settings = next(one for one in tasks().tasks if one.name == task)
@@ -60,8 +59,8 @@ def run(
     measured = evaluate(out / "model", out / "rows/rows.parquet", out)
     lowest, highest = measured["interval"]
     report(
-        f"accuracy {measured['accuracy']:.4f} [{lowest:.4f}, {highest:.4f}], macro F1 {measured['macro_f1']:.4f} on {measured['rows']} frozen "
-        f"rows; always {measured['majority']!r}: {measured['majority_accuracy']:.4f}"
+        f"accuracy {measured['accuracy']:.4f} [{lowest:.4f}, {highest:.4f}], macro F1 {measured['macro_f1']:.4f} on {measured['rows']} "
+        f"frozen rows; always {measured['majority']!r}: {measured['majority_accuracy']:.4f}"
     )
     gate = decide(measured, settings.gates, ingested.declared)
     report(f"gate {'passed' if gate.passed else 'refused'}: {'; '.join(gate.reasons)}")

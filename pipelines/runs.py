@@ -19,7 +19,8 @@ DOCUMENTS = {
     "deploy": ("rollout", "deployment.json"),
 }
 """Step → the artifact that is a folder with its document, and the document's name."""
-ENDED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELLED", "NOT_TRIGGERED")
+WELL = ("SUCCEEDED", "SKIPPED")
+ENDED = (*WELL, "FAILED", "CANCELLED", "NOT_TRIGGERED")
 POLL_SECONDS = 1.0
 
 
@@ -74,24 +75,23 @@ def steps(job: Any) -> tuple[Step, ...]:
 
 def document(clients: Clients, job: Any, step: str) -> dict[str, Any]:
     """The JSON document of one step that has ended well; empty when the step writes none."""
+    from google.cloud.storage import Blob
+
     if step not in DOCUMENTS:
         return {}
+    artifact, name = DOCUMENTS[step]
     [detail] = [detail for detail in job.gca_resource.job_detail.task_details if detail.task_name == step]
-    return _document(clients, detail, *DOCUMENTS[step])
+    [folder] = detail.outputs[artifact].artifacts
+    content: dict[str, Any] = json.loads(Blob.from_uri(f"{folder.uri}/{name}", client=clients.storage()).download_as_bytes())
+    return content
 
 
 def read(clients: Clients, job: Any) -> Run:
     """The run of an `aiplatform.PipelineJob` that has ended."""
-    resource = job.gca_resource
-    details = {detail.task_name: detail for detail in job.task_details}
-    ended = tuple(_step(details[name]) for name in STEPS if name in details)
-    documents = {
-        step.name: _document(clients, details[step.name], *DOCUMENTS[step.name])
-        for step in ended
-        if step.name in DOCUMENTS and step.state in ("SUCCEEDED", "SKIPPED")
-    }
+    seen = steps(job)
+    documents = {step.name: content for step in seen if step.state in WELL and (content := document(clients, job, step.name))}
     state = job.state.name.removeprefix("PIPELINE_STATE_")
-    return Run(job.resource_name, dict(job.labels)["task"], state, _seconds(resource), ended, documents)
+    return Run(job.resource_name, dict(job.labels)["task"], state, _seconds(job.gca_resource), seen, documents)
 
 
 def succeeded(run: Run) -> Run:
@@ -103,7 +103,7 @@ def succeeded(run: Run) -> Run:
     if run.state == "SUCCEEDED":
         return run
     failed = [step for step in run.steps if step.state == "FAILED"]
-    reasons = "; ".join(f"{step.name}: {step.error or 'no reason given'}" for step in failed) or f"the run ended as {run.state}"
+    reasons = "; ".join(f"{step.name}: {step.error.rstrip('.') or 'no reason given'}" for step in failed) or f"the run ended as {run.state}"
     raise RunError(
         f"the training of {run.task} failed in {reasons}. What served before keeps its traffic. "
         f"Read the step's log of {run.job}, mend the cause and submit again: finished steps come from the cache."
@@ -120,11 +120,3 @@ def _seconds(timed: Any) -> float:
     if not timed.start_time or not timed.end_time:
         return 0.0
     return round(float((timed.end_time - timed.start_time).total_seconds()), 3)
-
-
-def _document(clients: Clients, detail: Any, artifact: str, name: str) -> dict[str, Any]:
-    from google.cloud.storage import Blob
-
-    [output] = detail.outputs[artifact].artifacts
-    document: dict[str, Any] = json.loads(Blob.from_string(f"{output.uri}/{name}", client=clients.storage()).download_as_bytes())
-    return document

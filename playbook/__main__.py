@@ -37,10 +37,16 @@ def main(arguments: list[str] | None = None) -> int:
 def explanation(error: Exception) -> str | None:
     """What to tell a person about `error`, or None when it is a fault of this program and the traceback is what helps.
 
-    Every error class of our own carries a complete message: what is wrong, what would happen, what mends it.
+    Every error class of our own carries a complete message: what is wrong, what would happen, what mends it. Google's say
+    what was refused.
     """
     if type(error).__module__.split(".")[0] in ROOMS:
         return str(error)
+    if type(error).__module__.startswith("google."):
+        return (
+            f"Google Cloud refused: {error}\nWhat was done before stays done. Check the login (gcloud auth application-default login) "
+            "and the grants of who is logged in; the same command goes on where it stopped."
+        )
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return "The disk is full, so results could not be written; what was there before is unharmed. Free some space and run it again."
     if isinstance(error, OSError) and error.filename is not None:

@@ -53,14 +53,11 @@ async def reference(call: Call, cloud: Cloud) -> Json:
 @on("compute", "networks.delete")
 async def delete_network(call: Call, cloud: Cloud) -> Json | Response:
     """A network goes after what uses it."""
-    kept = cloud.store.of("compute")
-    address = link(described(call).document, call.name)
-    for name, resource in kept.under(f"projects/{call.project}"):
-        if _same(resource.get("network", ""), address) and name != call.name:
+    for name, resource in cloud.store.of("compute").under(f"projects/{call.project}"):
+        # A network is referred to by its URL, its full name, or the part below the project; one of another project is shared with us.
+        used = resource.get("network", "")
+        shared = "projects/" in used and f"projects/{call.project}/" not in used
+        if used.rpartition("/")[2] == call.name.rpartition("/")[2] and not shared:
             message = f"The network resource '{call.name}' is already being used by '{name}'. Delete that first."
             raise Refusal(400, "FAILED_PRECONDITION", message, reason="resourceInUseByAnotherResource")
     return await cloud.resources.default(call)
-
-
-def _same(reference_: str, address: str) -> bool:
-    return bool(reference_) and address.endswith("/" + reference_.partition("/projects/")[2].strip("/") or address)

@@ -20,6 +20,7 @@ Answer = TypeVar("Answer")
 
 GENERATION = re.compile(r"gemini-(?!embedding).+")
 EMBEDDING = re.compile(r"gemini-embedding-.+|text-(multilingual-)?embedding-.+|embedding-\d+")
+EMBEDDING_SCHEMA = "gs://google-cloud-aiplatform/schema/predict/instance/text_embedding_1.0.0.yaml"
 LISTED = ("gemini-flash-latest", "gemini-flash-lite-latest", "gemini-embedding-001")
 """What a list shows; every other Gemini model is answered for alike."""
 DESCRIPTION = {
@@ -65,8 +66,16 @@ async def list_models(call: Call, cloud: Cloud) -> Json:
 
 
 def _publisher_model(model: str) -> Json:
-    kind_of(model)
-    return {"name": f"publishers/google/models/{model}", "versionId": "local-1", "launchStage": "GA", "openSourceCategory": "PROPRIETARY"}
+    # The older SDK takes its class of models from the schema, and the address from the template.
+    schema = {"predictSchemata": {"instanceSchemaUri": EMBEDDING_SCHEMA}} if kind_of(model) is EMBEDDING else {}
+    return {
+        "name": f"publishers/google/models/{model}",
+        "versionId": "local-1",
+        "launchStage": "GA",
+        "openSourceCategory": "PROPRIETARY",
+        "publisherModelTemplate": f"projects/{{user-project}}/locations/{{location}}/publishers/google/models/{model}",
+        **schema,
+    }
 
 
 @on("aiplatform", "projects.locations.publishers.models.generateContent", "publishers.models.generateContent")
@@ -94,12 +103,16 @@ async def count_tokens(call: Call, cloud: Cloud) -> Json:
 async def predict(call: Call, cloud: Cloud) -> Json:
     """Embeds the texts of prediction instances, as the text embedding models do."""
     require(call, _last(call.name), EMBEDDING)
-    instances, parameters = call.body.get("instances", []), call.body.get("parameters") or {}
-    if not all(isinstance(one, dict) and isinstance(one.get("content"), str) for one in instances):
-        raise Refusal(400, "", "Each instance of a text embedding is an object with a string 'content'.")
-    texts = ["\n".join(filter(None, [one.get("title"), one["content"]])) for one in instances]
-    size, truncate = parameters.get("outputDimensionality"), parameters.get("autoTruncate", True)
-    embeddings = await computed(lambda: cloud.gemini.embed(texts, None if size is None else int(size), truncate))
+    parameters = call.body.get("parameters") or {}
+    instances = call.body.get("instances", [])
+    if not isinstance(parameters, dict) or not all(isinstance(one, dict) for one in instances):
+        raise Refusal(400, "", "Instances and parameters of a text embedding are objects.")
+    requests = []
+    for instance in instances:
+        if not all(isinstance(instance.get(field, ""), str) for field in ("content", "title")):
+            raise Refusal(400, "", "An instance of a text embedding has a string 'content' and, if wanted, a string 'title'.")
+        requests.append({**parameters, "title": instance.get("title"), "content": {"parts": [{"text": instance.get("content", "")}]}})
+    embeddings = await embedded(cloud, requests)
     return {
         "predictions": [
             {"embeddings": {"values": one.values, "statistics": {"token_count": one.tokens, "truncated": one.truncated}}}
@@ -151,10 +164,12 @@ async def embedded(cloud: Cloud, requests: list[Json]) -> list[Any]:
             raise Refusal(400, "", "Only text can be embedded by the local Gemini: give 'content' with text parts.")
         texts.append("\n".join(filter(None, [request.get("title"), *(part["text"] for part in parts)])))
     sizes = {request.get("outputDimensionality") for request in requests}
-    if len(sizes) > 1:
-        raise Refusal(400, "", "All requests of a batch ask for the same outputDimensionality.")
+    # Parameters of a prediction carry numbers as doubles.
+    if len(sizes) > 1 or any(size is not None and (isinstance(size, (bool, str)) or size != int(size)) for size in sizes):
+        raise Refusal(400, "", "outputDimensionality is one whole number for all texts of a request.")
     truncate = all(request.get("autoTruncate", True) for request in requests)
-    return await computed(lambda: cloud.gemini.embed(texts, next(iter(sizes), None), truncate))
+    size = next(iter(sizes), None)
+    return await computed(lambda: cloud.gemini.embed(texts, size if size is None else int(size), truncate))
 
 
 async def computed(work: Callable[[], Answer]) -> Answer:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from emulator import discovery, validation
 from emulator.behaviours import Call, Json, Refusal, Response, not_emulated, route
 from emulator.behaviours.gemini import (
     DESCRIPTION,
@@ -20,6 +19,7 @@ from emulator.behaviours.gemini import (
     require,
     streamed,
 )
+from emulator.dispatch import parsed
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -55,17 +55,20 @@ def _described(model: str) -> Json:
 async def gemini_api(call: Call, cloud: Cloud) -> Json | Response:
     """The methods of `models` in the Gemini API."""
     _require_key(call)
-    model, body = call.params["model"], _in_camel_case(json.loads(call.raw or b"{}"))
-    match call.params["verb"]:
+    model, verb, given = call.params["model"], call.params["verb"], parsed(call.raw)
+    if verb == "countTokens":
+        # A whole request may be counted instead of its contents.
+        whole = given.get("generateContentRequest", given.get("generate_content_request"))
+        body = _body(verb, given) if whole is None else _body("generateContent", whole)
+        files = files_of(cloud, body)
+        counted = await computed(lambda: cloud.gemini.count_tokens(body, files))
+        return {name: value for name, value in counted.items() if name != "totalBillableCharacters"}
+    body = _body(verb, given)
+    match verb:
         case "generateContent":
             return await generated(call, cloud, model, body)
         case "streamGenerateContent":
             return streamed(call, cloud, await generated(call, cloud, model, body))
-        case "countTokens":
-            asked = body.get("generateContentRequest", body)
-            files = files_of(cloud, asked)
-            counted = await computed(lambda: cloud.gemini.count_tokens(asked, files))
-            return {name: value for name, value in counted.items() if name != "totalBillableCharacters"}
         case "embedContent":
             require(call, model, EMBEDDING)
             [embedding] = await embedded(cloud, [body])
@@ -73,8 +76,7 @@ async def gemini_api(call: Call, cloud: Cloud) -> Json | Response:
         case "batchEmbedContents":
             require(call, model, EMBEDDING)
             return {"embeddings": [{"values": one.values} for one in await embedded(cloud, body.get("requests", []))]}
-        case verb:
-            raise not_emulated(f"models:{verb} of the Gemini API")
+    raise not_emulated(f"models:{verb} of the Gemini API")
 
 
 def _require_key(call: Call) -> None:
@@ -83,22 +85,15 @@ def _require_key(call: Call) -> None:
         raise Refusal(403, "", "Method doesn't allow unregistered callers. Send an API key: x-goog-api-key, or ?key=.")
 
 
-SCHEMA_TYPES = ("TYPE_UNSPECIFIED", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL")
+def _body(verb: str, given: Json) -> Json:
+    """The body, held to the description of the same method on Vertex AI, whose messages are the same.
 
-
-def _in_camel_case(value: Any, names_are_data: bool = False) -> Any:
-    """The JSON form of a message from either spelling, with the types of schemas by name where a client sends their numbers."""
-    if isinstance(value, list):
-        return [_in_camel_case(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    result = {}
-    for name, one in value.items():
-        key = name if names_are_data else re.sub(r"_([a-z])", lambda letter: letter[1].upper(), name)
-        if key == "responseJsonSchema":
-            result[key] = one
-        elif key == "type" and isinstance(one, int) and not names_are_data:
-            result[key] = SCHEMA_TYPES[one]
-        else:
-            result[key] = _in_camel_case(one, names_are_data=key == "properties" and not names_are_data)
-    return result
+    Raises:
+        Refusal: It does not fit.
+    """
+    described = discovery.document("aiplatform", "v1beta1")
+    method = described.by_id.get(f"projects.locations.publishers.models.{verb}") if described else None
+    if method is None:
+        raise not_emulated(f"models:{verb} of the Gemini API")
+    # Only this API may repeat the model of the path in the body.
+    return validation.body(method, {name: value for name, value in given.items() if name != "model"}, partial=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
 MESSAGES = "pubsub-messages"
+DELETED_TOPIC = "_deleted-topic_"
 
 defaults("pubsub", "Subscription", ackDeadlineSeconds=10, messageRetentionDuration="604800s", expirationPolicy={"ttl": "2678400s"})
 
@@ -70,6 +71,24 @@ async def acknowledge(call: Call, cloud: Cloud) -> Json:
             else:
                 messages.put(name, "Message", {**row, "due": time.time() + call.body.get("ackDeadlineSeconds", 0)})
     return {}
+
+
+@on("pubsub", "projects.topics.delete")
+async def delete_topic(call: Call, cloud: Cloud) -> Json | Response:
+    """The topic's subscriptions stay, with what they have not delivered yet, and name no topic any more."""
+    kept = cloud.store.of("pubsub")
+    result = await cloud.resources.default(call)
+    for name, row in kept.items(kind="Subscription"):
+        if cloud.projects.by_id(row.get("topic", "")) == call.name:
+            kept.put(name, "Subscription", {**row, "topic": DELETED_TOPIC})
+    return result
+
+
+@on("pubsub", "projects.subscriptions.delete")
+async def delete_subscription(call: Call, cloud: Cloud) -> Json | Response:
+    """Its messages go with it."""
+    cloud.store.of(MESSAGES).delete(call.name)
+    return await cloud.resources.default(call)
 
 
 @on("pubsub", "projects.subscriptions.modifyPushConfig")

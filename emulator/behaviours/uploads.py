@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator import discovery, validation
-from emulator.behaviours import Call, Json, Refusal, Response, route
+from emulator.behaviours import Call, Json, Refusal, Response, at_start, route
 from emulator.behaviours.storage import content, existing, writable
+from emulator.engines.objects import INCOMING, digests
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -18,6 +20,15 @@ HOSTS = r"(?:storage|www)\.googleapis\.com"
 PATH = r"/(?:resumable/)?upload/storage/v1/b/(?P<bucket>[^/]+)/o"
 OBJECT = r"/(?!storage/|upload/|download/|resumable/|batch)(?P<bucket>[^/]+)/(?P<object>.+)"
 SESSIONS = "uploads"
+
+
+@at_start
+async def sweep(cloud: Cloud) -> None:
+    """Forgets the sessions whose content is gone: they were finished, or nobody went on with them for a week."""
+    cloud.objects.sweep()
+    for session, _ in cloud.store.of(SESSIONS).items():
+        if not (cloud.objects.folder / INCOMING / session).exists():
+            cloud.store.of(SESSIONS).remove(session)
 
 
 @route(HOSTS, "POST", PATH)
@@ -54,7 +65,7 @@ def begin(call: Call, cloud: Cloud, fields: Json) -> Response:
     writable(call, cloud, bucket, name)
     fields.setdefault("contentType", call.headers.get("x-upload-content-type", "application/octet-stream"))
     session = uuid.uuid4().hex
-    file = cloud.objects.folder / ".incoming" / session
+    file = cloud.objects.folder / INCOMING / session
     file.touch()
     conditions = {key: values for key, values in call.query.items() if key.startswith("if")}
     cloud.store.of(SESSIONS).put(session, "Upload", {"bucket": bucket, "name": name, "fields": fields, "conditions": conditions})
@@ -68,7 +79,7 @@ async def resume(call: Call, cloud: Cloud) -> Json | Response:
     """Takes a part of a session's content, or says how much has arrived (`bytes */*`)."""
     session = call.one("upload_id")
     kept = cloud.store.of(SESSIONS).get(session)
-    file = cloud.objects.folder / ".incoming" / session
+    file = cloud.objects.folder / INCOMING / session
     if kept is None or not re.fullmatch(r"[0-9a-f]{32}", session):
         raise Refusal(404, "NOT_FOUND", "There is no such upload session: it is finished, cancelled, or over a week old.")
     if "finished" in kept:
@@ -103,7 +114,7 @@ async def cancel(call: Call, cloud: Cloud) -> Response:
     session = call.one("upload_id")
     if cloud.store.of(SESSIONS).get(session) is not None:
         cloud.store.of(SESSIONS).remove(session)
-        (cloud.objects.folder / ".incoming" / session).unlink(missing_ok=True)
+        (cloud.objects.folder / INCOMING / session).unlink(missing_ok=True)
     return Response(b"", 499)
 
 
@@ -169,12 +180,10 @@ def _name(call: Call, fields: Json) -> str:
     return str(name)
 
 
-def _checked(cloud: Cloud, bucket: str, name: str, file: Any, fields: Json) -> Json:
+def _checked(cloud: Cloud, bucket: str, name: str, file: Path, fields: Json) -> Json:
     """Moves a file in place, unless it is not what the metadata's digests say."""
     wanted = {key: fields[key] for key in ("md5Hash", "crc32c") if fields.get(key)}
     if wanted:
-        from emulator.engines.objects import digests
-
         md5, crc32c = digests(file)
         for key, value in (("md5Hash", md5), ("crc32c", crc32c)):
             if wanted.get(key, value) != value:

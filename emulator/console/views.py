@@ -133,7 +133,12 @@ def _objects(cloud: Cloud, bucket: str, prefix: str) -> Markup:
         else:
             files.append([head, size(int(one["size"])), one.get("contentType", ""), moment(one.get("updated", ""))])
     rows = [
-        [link(folder[len(prefix) :], "/storage", bucket=bucket, prefix=folder), size(sum(sizes)), "1 object" if len(sizes) == 1 else f"{len(sizes)} objects", None]
+        [
+            link(folder[len(prefix) :], "/storage", bucket=bucket, prefix=folder),
+            size(sum(sizes)),
+            "1 object" if len(sizes) == 1 else f"{len(sizes)} objects",
+            None,
+        ]
         for folder, sizes in folders.items()
     ] + files
     steps = prefix.split("/")[:-1]

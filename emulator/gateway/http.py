@@ -10,7 +10,7 @@ import asyncio
 import gzip
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 
 from emulator.behaviours import Refusal, Response
@@ -97,30 +97,30 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
 
 async def _write(writer: asyncio.StreamWriter, http: str, response: Response, keep: bool) -> None:
     headers = {"Content-Type": response.content_type, "Server": "local-google-cloud", **response.headers}
+    body = response.body
     if not keep:
         headers["Connection"] = "close"
-    whole = isinstance(response.body, bytes)
-    if isinstance(response.body, bytes):
-        if response.status not in (204, 304):
-            headers.setdefault("Content-Length", str(len(response.body)))
-    else:
+    if isinstance(body, bytes) and response.status not in (204, 304):
+        headers.setdefault("Content-Length", str(len(body)))
+    chunked = not isinstance(body, bytes) and "Content-Length" not in headers
+    if chunked:
         headers["Transfer-Encoding"] = "chunked"
     phrase = HTTPStatus(response.status).phrase if response.status in HTTPStatus.__members__.values() else ""
     lines = "".join(f"{name.title()}: {value}\r\n" for name, value in headers.items())
     writer.write(f"HTTP/1.1 {response.status} {phrase}\r\n{lines}\r\n".encode("latin-1", "replace"))
-    if http == "HEAD":
-        pass
-    elif whole and isinstance(response.body, bytes):
-        for start in range(0, len(response.body), READ_LIMIT):
-            writer.write(response.body[start : start + READ_LIMIT])
-            await writer.drain()
-    elif not isinstance(response.body, bytes):
-        async for part in response.body:
+    if http != "HEAD":
+        async for part in _pieces(body) if isinstance(body, bytes) else body:
             if part:
-                writer.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+                writer.write(f"{len(part):x}\r\n".encode() + part + b"\r\n" if chunked else part)
                 await writer.drain()
-        writer.write(b"0\r\n\r\n")
+        if chunked:
+            writer.write(b"0\r\n\r\n")
     await writer.drain()
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), READ_LIMIT):
+        yield body[start : start + READ_LIMIT]
 
 
 def _refused(status: int, message: str) -> Response:

@@ -7,7 +7,6 @@ offer HTTP/2 alone, to the gRPC bridge. Any other request is for the console.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
 from urllib.parse import parse_qs
@@ -58,7 +57,7 @@ class Proxy:
         loop = asyncio.get_running_loop()
         head = b""
         try:
-            while b"\r\n\r\n" not in head and (part := await loop.sock_recv(client, http.CHUNK)):
+            while b"\r\n\r\n" not in head and len(head) < http.HEAD_LIMIT and (part := await loop.sock_recv(client, http.CHUNK)):
                 head += part
             if not head.startswith(b"CONNECT "):
                 await self._plain(client, head)
@@ -106,6 +105,5 @@ class Proxy:
             return Response(b"The console only shows.\n", 405, content_type="text/plain")
         from emulator import console
 
-        with contextlib.suppress(ConnectionError):
-            status, content_type, body = console.page(request.path, parse_qs(request.query), self._cloud)
+        status, content_type, body = console.page(request.path, parse_qs(request.query), self._cloud)
         return Response(body, status, content_type=content_type)

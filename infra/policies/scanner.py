@@ -1,7 +1,8 @@
 """checkov over the synthesised stacks, in this process.
 
-Its framework `terraform` silently skips `.tf.json` files, and `terraform_json` silently skips a file whose `terraform`
-block it cannot read. So it gets copies without that block, and a run in which a stack was not checked is a failure.
+Its framework `terraform` silently skips `.tf.json` files, and `terraform_json` silently skips a file with a block that it
+cannot read (`terraform`, `import`). So it gets copies of the blocks that it has checks for, and a run in which a stack was
+not checked is a failure.
 """
 
 import json
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.policies.subject import Finding, NothingToCheck, SynthesisedStack
+
+CHECKED = ("provider", "resource", "data")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,7 @@ def scan(stacks: Sequence[SynthesisedStack]) -> Scan:
         for stack in stacks:
             copy = Path(scratch) / stack.id / "cdk.tf.json"
             copy.parent.mkdir()
-            copy.write_text(json.dumps({key: value for key, value in stack.document.items() if key != "terraform"}, indent=1))
+            copy.write_text(json.dumps({key: stack.document[key] for key in CHECKED if key in stack.document}, indent=1))
         found = TerraformJsonRunner().run(root_folder=scratch, runner_filter=RunnerFilter(framework=["terraform_json"]))
     reports = found if isinstance(found, list) else [found]
     unread = sorted(str(path) for report in reports for path in report.parsing_errors)

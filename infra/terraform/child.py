@@ -1,5 +1,6 @@
 """Terraform as a supervised child: it is interrupted, not orphaned, when whoever started it dies, so that it saves its state."""
 
+import contextlib
 import fcntl
 import os
 import subprocess
@@ -13,66 +14,90 @@ KEEPER = Path(__file__).with_name("keeper.py")
 PIPE_BYTES = 1 << 20
 """What Terraform can still say while nobody reads."""
 
-_interrupts: set[int] = set()
-_changing = threading.Lock()
+
+class Interrupted(Exception):
+    """No child is started any more, since the run was interrupted."""
 
 
-@contextmanager
-def kept(command: Sequence[str]) -> Iterator[tuple[list[str], int]]:
-    """`command` under its keeper, and the file descriptor that it must inherit; leaving the block, or dying in it, interrupts it."""
-    watched, held = os.pipe()
-    with _changing:
-        _interrupts.add(held)
-    try:
-        yield [sys.executable, "-I", "-S", str(KEEPER), str(watched), *command], watched
-    finally:
-        os.close(watched)
-        with _changing:
-            if held in _interrupts:
-                _interrupts.remove(held)
+def kept(command: Sequence[str], watched: int) -> list[str]:
+    """`command` under its keeper, which interrupts it when the file descriptor `watched`, inherited, reaches its end."""
+    return [sys.executable, "-I", "-S", str(KEEPER), str(watched), *command]
+
+
+class Children:
+    """The Terraform processes of one run."""
+
+    def __init__(self) -> None:
+        self._held: set[int] = set()
+        self._interrupted = False
+        self._changing = threading.Lock()
+
+    def run(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        variables: Mapping[str, str],
+        line: Callable[[str], None],
+        keep_open: Sequence[int] = (),
+    ) -> int:
+        """Run to the end, in a process group of its own, and hand over every line of output.
+
+        Args:
+            command: what to run.
+            folder: working directory.
+            variables: process environment.
+            line: called with each line of standard output and error.
+            keep_open: file descriptors that the child inherits.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            Interrupted: when the run was interrupted before.
+        """
+        reading, writing = os.pipe()
+        with contextlib.suppress(PermissionError):
+            fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        with os.fdopen(reading, errors="replace") as output, self._watched() as watched:
+            try:
+                # Terraform holds both ends of its output: a pipe without a reader would kill it at the very moment when it saves its state.
+                process = subprocess.Popen(
+                    kept(command, watched),
+                    cwd=folder,
+                    env=dict(variables),
+                    stdin=subprocess.DEVNULL,
+                    stdout=writing,
+                    stderr=writing,
+                    process_group=0,
+                    pass_fds=[reading, watched, *keep_open],
+                )
+            finally:
+                os.close(writing)
+            for text in output:
+                line(text.rstrip("\n"))
+            return process.wait()
+
+    def interrupt(self) -> None:
+        """Ask every living child, once, to finish what it has begun and end; start no other."""
+        with self._changing:
+            self._interrupted = True
+            for held in self._held:
                 os.close(held)
+            self._held.clear()
 
-
-def interrupt() -> None:
-    """Ask every living child, once, to finish what it has begun and end."""
-    with _changing:
-        for held in _interrupts:
-            os.close(held)
-        _interrupts.clear()
-
-
-def run(
-    command: Sequence[str], folder: Path, variables: Mapping[str, str], line: Callable[[str], None], keep_open: Sequence[int] = ()
-) -> int:
-    """Run to the end, in a process group of its own, and hand over every line of output.
-
-    Args:
-        command: what to run.
-        folder: working directory.
-        variables: process environment.
-        line: called with each line of standard output and error.
-        keep_open: file descriptors that the child inherits.
-
-    Returns:
-        The exit code.
-    """
-    reading, writing = os.pipe()
-    fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-    with os.fdopen(reading, errors="replace") as output, kept(command) as (keeper, watched):
+    @contextmanager
+    def _watched(self) -> Iterator[int]:
+        """The end of a pipe that a keeper watches; the other one is held here, and by nobody else."""
+        with self._changing:
+            if self._interrupted:
+                raise Interrupted
+            watched, held = os.pipe()
+            self._held.add(held)
         try:
-            # Terraform holds both ends of its output: a pipe without a reader would kill it in the very moment when it saves its state.
-            process = subprocess.Popen(
-                keeper,
-                cwd=folder,
-                env=dict(variables),
-                stdin=subprocess.DEVNULL,
-                stdout=writing,
-                stderr=writing,
-                process_group=0,
-                pass_fds=[reading, watched, *keep_open],
-            )
+            yield watched
         finally:
-            os.close(writing)
-        for text in output:
-            line(text.rstrip("\n"))
-        return process.wait()
+            os.close(watched)
+            with self._changing:
+                if held in self._held:
+                    self._held.remove(held)
+                    os.close(held)

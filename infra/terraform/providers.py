@@ -22,8 +22,9 @@ PROVIDER = "hashicorp/google"
 REGISTRIES = ("registry.terraform.io", "registry.opentofu.org")
 """Terraform's own, and OpenTofu's; a mirror has a folder for each."""
 VERSION = "6.50.0"
-MIRROR = Path(".playbook/providers")
-CACHE = Path(".playbook/terraform/schemas")
+STATE = Path(__file__).parents[2] / ".playbook"
+MIRROR = STATE / "providers"
+CACHE = STATE / "terraform" / "schemas"
 REGISTRY_SECONDS = 120
 START_SECONDS = 60
 
@@ -58,12 +59,12 @@ def installed(variables: Mapping[str, str], home: Path, mirror: Path = MIRROR) -
         return None
     addresses = json.dumps([f"{registry}/{PROVIDER}" for registry in REGISTRIES])
     text = (
-        f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror.absolute()}"\n    include = {addresses}\n  }}\n'
+        f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n    include = {addresses}\n  }}\n'
         f"  direct {{\n    exclude = {addresses}\n  }}\n}}\n"
     )
     written = mirror / "terraformrc"
     written.write_text(text)
-    return Source(f"google provider {VERSION} of {mirror}", {"TF_CLI_CONFIG_FILE": str(written.absolute())})
+    return Source(f"google provider {VERSION} of {mirror}", {"TF_CLI_CONFIG_FILE": str(written)})
 
 
 def _leads_to_provider(config: str) -> bool:
@@ -88,7 +89,7 @@ def prepare(terraform: Binary, variables: Mapping[str, str], mirror: Path = MIRR
         required = {"google": {"source": "hashicorp/google", "version": VERSION}}
         (Path(scratch) / "versions.tf.json").write_text(json.dumps({"terraform": {"required_providers": required}}))
         mirror.mkdir(parents=True, exist_ok=True)
-        command = [*terraform.command, "providers", "mirror", str(mirror.absolute())]
+        command = [*terraform.command, "providers", "mirror", str(mirror)]
         try:
             done = subprocess.run(
                 command,
@@ -121,7 +122,7 @@ def stand_in(types: Iterable[str], cache: Path = CACHE) -> Iterator[Callable[[],
         TerraformFailed: when it does not start.
     """
     with tempfile.TemporaryDirectory(prefix="stand-in-") as folder:
-        command = [sys.executable, "-m", "infra.terraform.standin", "--socket", f"{folder}/provider.sock", "--cache", str(cache.absolute())]
+        command = [sys.executable, "-m", "infra.terraform.standin", "--socket", f"{folder}/provider.sock", "--cache", str(cache)]
         # A session of its own: an interrupt from the keyboard ends Terraform first. Its end is the end of its standard input.
         process = subprocess.Popen(
             [*command, *sorted(types)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True, env=os.environ

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from environments import Names, tasks
 from environments.clients import Clients
-from infra.terraform import binary, child, endpoints, project, providers, state
+from infra.terraform import binary, endpoints, project, providers, state
 from infra.terraform.binary import Binary
+from infra.terraform.child import Children, Interrupted
 from infra.terraform.errors import TerraformFailed
 from infra.terraform.providers import Source
 from infra.terraform.rest import Google, Refused
@@ -23,7 +24,7 @@ from infra.terraform.stack import CONFIGURATION, Counts, Stack
 if TYPE_CHECKING:
     from google.cloud import storage
 
-FOLDER = Path(".playbook/terraform")
+FOLDER = providers.STATE / "terraform"
 TOGETHER = 2
 Say = Callable[[str], None]
 
@@ -67,7 +68,8 @@ class Run:
     terraform: Binary
     variables: Mapping[str, str]
     source: Source
-    client: "storage.Client"
+    client: "Future[storage.Client]"
+    children: Children
     say: Say
 
 
@@ -88,7 +90,14 @@ def bootstrap(environment: str, say: Say = on_standard_error) -> bool:
             "Check that you may create projects in the folder and use the billing account of "
             f"environments/{environment}.yaml, or set project.mode: use."
         ) from None
-    made = state.bootstrap(names, _storage(clients))
+    client = _storage(clients)
+    try:
+        made = state.bootstrap(names, client)
+    except google_errors() as error:
+        raise TerraformFailed(
+            f"the state bucket {names.state_bucket} cannot be made: {error}. No stack can be planned without it. "
+            f"Check that Google is reached and that you may create buckets in the project {names.project}."
+        ) from None
     say(f"state bucket gs://{names.state_bucket}: {'created' if made else 'exists'}")
     return made
 
@@ -143,12 +152,12 @@ def destroy(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER,
         )
 
     def work(stack: Stack) -> Counts:
-        if not stack.has_state():
-            return Counts()
+        counts = stack.plan(destroy=True)
+        if counts.nothing:
+            return counts
         if stack.id == clients.names.stack("serving"):
             endpoints.undeploy(clients, [clients.names.endpoint(task.name) for task in tasks().tasks], stack.say)
-        counts = stack.plan(destroy=True)
-        return counts if counts.nothing else stack.apply(adopt=False)
+        return stack.apply(adopt=False)
 
     return _run("destroy", environment, stacks, folder, say, work)
 
@@ -174,7 +183,7 @@ def _run(
         say(f"{verb} {environment} with {run.terraform.source}, {run.source.name}")
         chosen = [id_ for id_ in needs if not stacks or _short(run.names, id_) in stacks]
         after = _order(verb, chosen, needs)
-        results = _in_order(after, lambda id_: _one(run, verb, id_, work))
+        results = _in_order(after, lambda id_: _one(run, verb, id_, work), run.children)
         waiting = Result("", verb, "not started", Counts(), 0.0, run.terraform.source, run.source.name)
         return [results.get(id_) or replace(waiting, stack=id_) for id_ in after]
 
@@ -192,17 +201,16 @@ def _order(verb: str, chosen: Sequence[str], needs: Mapping[str, Sequence[str]])
     return {id_: set(needs[id_]) & set(chosen) for id_ in chosen}
 
 
-def _in_order(after: Mapping[str, set[str]], work: Callable[[str], Result]) -> dict[str, Result]:
-    """Run `work` for every key, `TOGETHER` at a time, each after those that it needs; nothing new starts after a failure."""
+def _in_order(after: Mapping[str, set[str]], work: Callable[[str], Result], children: Children) -> dict[str, Result]:
+    """Run `work` for every key, `TOGETHER` at a time, each after those that it needs; what needs a failed one is left out."""
     results: dict[str, Result] = {}
     running: dict[Future[Result], str] = {}
     with ThreadPoolExecutor(TOGETHER) as pool:
         try:
             while True:
-                failed = any(result.status == "failed" for result in results.values())
-                free = TOGETHER - len(running)
-                ready = [id_ for id_ in after if id_ not in results and id_ not in running.values() and after[id_] <= results.keys()]
-                for id_ in [] if failed else ready[:free]:
+                complete = {id_ for id_, result in results.items() if result.status == "done"}
+                ready = [id_ for id_ in after if id_ not in results and id_ not in running.values() and after[id_] <= complete]
+                for id_ in ready[: TOGETHER - len(running)]:
                     running[pool.submit(work, id_)] = id_
                 if not running:
                     break
@@ -211,7 +219,7 @@ def _in_order(after: Mapping[str, set[str]], work: Callable[[str], Result]) -> d
                     results[running.pop(future)] = future.result()
         except BaseException:
             # An interrupt: Terraform finishes what it has begun and saves its state; leaving the pool waits for that.
-            child.interrupt()
+            children.interrupt()
             raise
     return results
 
@@ -224,22 +232,21 @@ def _one(run: Run, verb: str, id_: str, work: Callable[[Stack], Counts]) -> Resu
     def say(line: str) -> None:
         run.say(f"  {id_}: {line}")
 
-    from google.api_core.exceptions import GoogleAPIError
-    from google.auth.exceptions import GoogleAuthError
-
     counts, error = Counts(), ""
     try:
         with ExitStack() as held:
             descriptor = held.enter_context(state.folder_lock(folder, say))
-            stack = Stack(id_, folder, run.terraform, run.variables, run.source.name, descriptor, say)
+            stack = Stack(id_, folder, run.terraform, run.variables, run.source.name, run.children, descriptor, say)
             if verb != "validate":
-                held.enter_context(state.state_lock(run.client, run.names, id_, verb, run.terraform.version, folder, say))
+                held.enter_context(state.state_lock(run.client.result(), run.names, id_, verb, run.terraform.version, folder, say))
             stack.initialise()
             counts = work(stack)
     except TerraformFailed as failure:
         error = str(failure)
-    except (GoogleAPIError, GoogleAuthError) as failure:
-        error = f"{verb} of {id_} failed beside Terraform: {failure}. What was done until then is in the state; run the same command again."
+    except Interrupted:
+        error = "interrupted"
+    except google_errors() as failure:
+        error = f"{verb} of {id_} failed beside Terraform: {failure}. What was done is in the state; run the same command again."
     result = Result(
         id_, verb, "failed" if error else "done", counts, round(time.monotonic() - started, 2), run.terraform.source, run.source.name, error
     )
@@ -270,7 +277,7 @@ def _line(result: Result) -> str:
 def _prepared(environment: str, folder: Path, say: Say) -> Iterator[tuple[Run, dict[str, list[str]]]]:
     """Synthesise, find Terraform and the provider, and start the stand-in where it is needed."""
     clients = Clients.of(environment)
-    out = folder / environment
+    out = (folder / environment).absolute()
     variables = binary.environment(os.environ)
     with ExitStack() as held, ThreadPoolExecutor() as pool:
         # Synthesis waits for Node most of the time, so everything else that takes long is done meanwhile.
@@ -283,7 +290,16 @@ def _prepared(environment: str, folder: Path, say: Say) -> Iterator[tuple[Run, d
             ready = held.enter_context(providers.stand_in(more))
         source = ready() if ready else source
         assert source is not None
-        yield Run(clients.names, out, terraform.result(), {**variables, **source.variables}, source, client.result(), say), needs
+        yield Run(clients.names, out, terraform.result(), {**variables, **source.variables}, source, client, Children(), say), needs
+
+
+def google_errors() -> tuple[type[Exception], ...]:
+    """What Google's clients raise; imported when an error is at hand, since the libraries cost half a second."""
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+    from requests import RequestException
+
+    return GoogleAPIError, GoogleAuthError, RequestException
 
 
 def _storage(clients: Clients) -> "storage.Client":

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.terraform import adoption, child
+from infra.terraform import adoption
 from infra.terraform.binary import Binary
+from infra.terraform.child import Children
 from infra.terraform.errors import TerraformFailed
 
 CONFIGURATION = "cdk.tf.json"
@@ -111,6 +112,7 @@ class Stack:
         terraform: the binary.
         variables: process environment, with what the provider's source adds.
         provider: what the provider's source is called.
+        children: starts Terraform.
         descriptor: the folder's lock, inherited by Terraform.
         say: where progress goes.
     """
@@ -120,12 +122,13 @@ class Stack:
     terraform: Binary
     variables: Mapping[str, str]
     provider: str
+    children: Children
     descriptor: int
     say: Callable[[str], None]
 
     def _terraform(self, *arguments: str) -> tuple[int, Events]:
         events = Events(self.say)
-        code = child.run([*self.terraform.command, *arguments], self.folder, self.variables, events.line, [self.descriptor])
+        code = self.children.run([*self.terraform.command, *arguments], self.folder, self.variables, events.line, [self.descriptor])
         return code, events
 
     def _failed(self, verb: str, code: int, events: Events) -> TerraformFailed:
@@ -140,7 +143,9 @@ class Stack:
         Raises:
             TerraformFailed: with Terraform's own words.
         """
-        terraform = self._configuration().get("terraform", {})
+        # A killed run may have left its import blocks behind.
+        (self.folder / adoption.FILE).unlink(missing_ok=True)
+        terraform = json.loads((self.folder / CONFIGURATION).read_text()).get("terraform", {})
         wanted = json.dumps([terraform, self.terraform.version, self.provider], sort_keys=True)
         marker = self.folder / INITIALISED
         if marker.exists() and marker.read_text() == wanted and (self.folder / ".terraform").is_dir():
@@ -232,15 +237,6 @@ class Stack:
         if code:
             raise self._failed("show", code, events)
         return adoption.created(json.loads("\n".join(events.plain)))
-
-    def has_state(self) -> bool:
-        """Whether anything is in the state."""
-        code, events = self._terraform("state", "list")
-        return code == 0 and any(line.strip() for line in events.plain)
-
-    def _configuration(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.folder / CONFIGURATION).read_text())
-        return content
 
     def digest(self) -> str:
         """Digest of the synthesised configuration."""

@@ -21,6 +21,8 @@ from infra.terraform.errors import TerraformFailed
 if TYPE_CHECKING:
     from google.cloud import storage
 
+RETRY_SECONDS = 20
+"""How long Google may be out of reach before that is said."""
 SAVING_SECONDS = 120
 """How long an interrupted Terraform of a killed run may take to save its state."""
 
@@ -31,27 +33,23 @@ def bootstrap(names: Names, client: "storage.Client") -> bool:
     Versions are kept, access is by IAM alone and never public. An existing bucket is brought to the same settings.
 
     Raises:
-        TerraformFailed: when Google refuses.
+        GoogleAPIError: when Google refuses.
     """
     from google.api_core import exceptions
+    from google.cloud.storage.retry import DEFAULT_RETRY
 
+    retry = DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
     wanted = client.bucket(names.state_bucket)
     wanted.versioning_enabled = True
     wanted.labels = names.labels
     wanted.iam_configuration.uniform_bucket_level_access_enabled = True
     wanted.iam_configuration.public_access_prevention = "enforced"
-    try:
-        with contextlib.suppress(exceptions.NotFound):
-            found = client.get_bucket(names.state_bucket)
-            if not _as_wanted(found, wanted):
-                wanted.patch()
-            return False
-        client.create_bucket(wanted, location=names.environment.data_location)
-    except exceptions.GoogleAPICallError as error:
-        raise TerraformFailed(
-            f"the state bucket {names.state_bucket} cannot be made: {error.message}. No stack can be planned without it. "
-            f"Check that the project {names.project} exists, is paid for, and that you may create buckets in it."
-        ) from None
+    with contextlib.suppress(exceptions.NotFound):
+        found = client.get_bucket(names.state_bucket, retry=retry)
+        if not _as_wanted(found, wanted):
+            wanted.patch()
+        return False
+    client.create_bucket(wanted, location=names.environment.data_location)
     return True
 
 
@@ -143,13 +141,15 @@ def state_lock(
         TerraformFailed: when somebody else holds it, or there is no state bucket.
     """
     from google.api_core import exceptions
+    from google.cloud.storage.retry import DEFAULT_RETRY
 
+    retry = DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
     blob = client.bucket(names.state_bucket).blob(f"{stack}/default.tflock")
     holder = Holder.this_process(folder)
     text = json.dumps(_information(holder, operation, version, f"gs://{names.state_bucket}/{blob.name}"))
     try:
         try:
-            blob.upload_from_string(text, content_type="application/json", if_generation_match=0)
+            blob.upload_from_string(text, content_type="application/json", if_generation_match=0, retry=retry)
         except exceptions.PreconditionFailed:
             _release_dead(blob, holder, stack, say)
             blob.upload_from_string(text, content_type="application/json", if_generation_match=0)

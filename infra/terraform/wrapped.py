@@ -35,8 +35,10 @@ def main(arguments: list[str]) -> int:
                 variables = {**variables, **source.variables}
             # Terraform answers an interrupt from the keyboard itself; this process waits for it to end.
             signal.signal(signal.SIGINT, lambda *_: None)
-            command, watched = held.enter_context(child.kept([*terraform.command, *arguments]))
-            return subprocess.run(command, env=variables, pass_fds=[watched], check=False).returncode
+            watched, _ = os.pipe()
+            return subprocess.run(
+                child.kept([*terraform.command, *arguments], watched), env=variables, pass_fds=[watched], check=False
+            ).returncode
     except (TerraformMissing, TerraformFailed) as error:
         print(error, file=sys.stderr)
         return 1

@@ -76,8 +76,9 @@ def ingest(source: str, kind: Kind, out: Path, cache: Path, report: Callable[[st
     if len(classes) < 2:
         reasons = Counter(reason for _, reason in rejected).most_common(3)
         raise DataError(
-            f"{source} holds {len(classes)} usable class(es), at least two with {MINIMUM_ROWS_PER_CLASS} rows each are needed; otherwise there is "
-            f"nothing to tell apart. Rejected: {'; '.join(f'{count} × {reason}' for reason, count in reasons) or 'nothing'}. Add or mend rows."
+            f"{source} holds {len(classes)} usable class(es), at least two with {MINIMUM_ROWS_PER_CLASS} rows each are needed; otherwise "
+            "there is nothing to tell apart. Nothing was written. Add or mend rows. "
+            f"Rejected: {'; '.join(f'{count} × {reason}' for reason, count in reasons) or 'nothing'}."
         )
     keys = sorted(usable)
     table = pa.Table.from_arrays(
@@ -183,8 +184,8 @@ def _texts(path: Path) -> Iterator[Found]:
     columns = {(name or "").strip().lower(): name for name in reader.fieldnames or []}
     if not {"text", "label"} <= set(columns):
         raise DataError(
-            f"{path} begins with {header[:80]!r}, but a header with the columns text,label is needed to tell them apart. Nothing was written. "
-            "Put the line text,label on top."
+            f"{path} begins with {header[:80]!r}, but a header with the columns text,label is needed to tell them apart. "
+            "Nothing was written. Put the line text,label on top."
         )
     try:
         for row in reader:

@@ -109,8 +109,8 @@ def _fetch_fashion_mnist(dataset: Dataset, folder: Path, report: Report) -> None
                 (folder / name).write_bytes(answer.read())
         except (urllib.error.URLError, OSError) as error:
             raise DataError(
-                f"{name} cannot be downloaded: {error}. Without it there is nothing to learn from. Mend the network or its proxy, or, on Debian "
-                f"and Ubuntu, run apt-get update so that {FASHION_PACKAGE} is found; or use pictures of your own (DATA=folder)."
+                f"{name} cannot be downloaded: {error}. Without it there is nothing to learn from. Mend the network or its proxy, or, on "
+                f"Debian and Ubuntu, run apt-get update so that {FASHION_PACKAGE} is found; or use pictures of your own (DATA=folder)."
             ) from None
 
 
@@ -155,8 +155,8 @@ def _fetch_movie_snippets(dataset: Dataset, folder: Path, report: Report) -> Non
                 return
             faults.append(f"{' '.join(pip)}: {fault}")
     raise DataError(
-        f"the source package of vaderSentiment cannot be downloaded ({' | '.join(faults) or 'neither pip nor uv is installed'}). Without it "
-        "there are no texts to learn from. Mend the package index that pip or uv is configured with, or use texts of your own (DATA=file.csv)."
+        f"the source package of vaderSentiment cannot be downloaded ({' | '.join(faults) or 'neither pip nor uv is installed'}). Without "
+        "it there are no texts to learn from. Mend the package index that pip or uv is configured with, or use your own (DATA=file.csv)."
     )
 
 
@@ -189,7 +189,10 @@ def _member(archive: bytes, name: str) -> bytes:
 
 def _run(command: list[str], folder: str) -> str | None:
     """Run a command; None, or the last line of what it complained about."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except OSError as error:
+        return str(error)
     if done.returncode == 0:
         return None
     lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
@@ -203,7 +206,7 @@ DATASETS = {
             name="fashion-mnist",
             kind="image_classification",
             licence="MIT",
-            citation="H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms, 2017",
+            citation="H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST: a Novel Image Dataset for Benchmarking ML Algorithms, 2017",
             files={
                 "train-images-idx3-ubyte.gz": "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
                 "train-labels-idx1-ubyte.gz": "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",

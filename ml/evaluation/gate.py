@@ -40,4 +40,6 @@ def decide(evaluation: Mapping[str, Any], gates: Gates, declared: bool) -> Gate:
     if faults:
         return Gate(False, faults)
     bar = f"at least {gates.minimum_accuracy} and " if declared else ""
-    return Gate(True, [f"accuracy {accuracy:.3f} on {rows} test rows is {bar}better than the majority class ({majority:.3f}) beyond chance"])
+    return Gate(
+        True, [f"accuracy {accuracy:.3f} on {rows} test rows is {bar}better than the majority class ({majority:.3f}) beyond chance"]
+    )

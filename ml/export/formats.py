@@ -43,16 +43,14 @@ def export(model: Path, prepared: Path, out: Path, recipe: Recipe) -> None:
 
     with replacing(out / "saved_model") as partial:
         trained.export(partial, format="tf_saved_model", verbose=False)
-    # The batch dimension stays open; from_keras_model fails in TensorFlow 2.21.
-    specification = tf.TensorSpec([None, *examples.shape[1:]], examples.dtype, name="instances")
-    function = tf.function(lambda instances: trained(instances, training=False)).get_concrete_function(specification)
-    content = tf.lite.TFLiteConverter.from_concrete_functions([function], trained).convert()
+    # from_concrete_functions leaves the weights as variables that LiteRT never initialises; a SavedModel freezes them.
+    content = tf.lite.TFLiteConverter.from_saved_model(str(out / "saved_model")).convert()
 
     difference = _difference(trained(examples, training=False).numpy(), LiteRT(content).probabilities(np.asarray(examples)))
     if not difference <= TOLERANCE:
         raise ExportError(
-            f"LiteRT differs from Keras by {difference:.2e} in a probability, more than {TOLERANCE:.0e}: what is served would not be what was "
-            "trained. No model.tflite was written. Look for a layer that LiteRT approximates, and replace it in the network."
+            f"LiteRT differs from Keras by {difference:.2e} in a probability, more than {TOLERANCE:.0e}: what is served would not be "
+            "what was trained. No model.tflite was written. Look for a layer that LiteRT approximates, and replace it in the network."
         )
     with replacing(out / "model.tflite") as partial:
         partial.write_bytes(content)

@@ -17,20 +17,20 @@ class LiteRT:
         from ai_edge_litert.interpreter import Interpreter
 
         self._interpreter = Interpreter(model_content=content, num_threads=threads)
+        self._input: int = self._interpreter.get_input_details()[0]["index"]
+        self._output: int = self._interpreter.get_output_details()[0]["index"]
+        self._size = 0
 
     def probabilities(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """(rows, …) → (rows, classes)."""
-        into = self._interpreter.get_input_details()[0]["index"]
-        out = self._interpreter.get_output_details()[0]["index"]
         answers = []
-        size = 0
         for start in range(0, len(inputs), BATCH):
             batch = inputs[start : start + BATCH]
-            if len(batch) != size:
-                size = len(batch)
-                self._interpreter.resize_tensor_input(into, batch.shape)
+            if len(batch) != self._size:
+                self._size = len(batch)
+                self._interpreter.resize_tensor_input(self._input, batch.shape)
                 self._interpreter.allocate_tensors()
-            self._interpreter.set_tensor(into, batch)
+            self._interpreter.set_tensor(self._input, batch)
             self._interpreter.invoke()
-            answers.append(self._interpreter.get_tensor(out).copy())
+            answers.append(self._interpreter.get_tensor(self._output))
         return np.concatenate(answers)

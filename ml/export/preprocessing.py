@@ -9,6 +9,7 @@ import base64
 import binascii
 import functools
 import io
+import itertools
 import json
 import math
 import re
@@ -151,7 +152,7 @@ def tokens(text: str, pattern: str = PYTHON_TOKEN) -> list[str]:
 
 def pairs(words: Sequence[str]) -> list[str]:
     """Pairs of neighbouring words."""
-    return [f"{first} {second}" for first, second in zip(words, words[1:], strict=False)]
+    return [f"{first} {second}" for first, second in itertools.pairwise(words)]
 
 
 def scaled(pixels: Pixels) -> npt.NDArray[np.float32]:
@@ -176,6 +177,8 @@ def decode(encoded: bytes) -> Pixels:
             return _bytes_of(picture)
     except InstanceError:
         raise
+    except Image.DecompressionBombError:
+        raise InstanceError(f"a picture that claims far more than the {MAX_PIXELS:,} pixels that are taken") from None
     except UnidentifiedImageError:
         raise InstanceError("not a picture in a known format (PNG, JPEG, WebP, GIF, BMP, TIFF)") from None
     # Decoders raise almost anything on damaged bytes: struct.error, SyntaxError, zlib.error, IndexError, …
@@ -220,13 +223,16 @@ def _bytes_of(picture: Image.Image) -> Pixels:
         return np.asarray(picture.convert("L"))[..., None]
     if picture.mode.startswith("I"):
         # PNG and TIFF keep sixteen bits in these modes; 65535 / 255 = 257.
-        return (np.asarray(picture).astype(np.int64).clip(0, 65535) // 257).astype(np.uint8)[..., None]
+        eight: Pixels = (np.asarray(picture).astype(np.int64).clip(0, 65535) // 257).astype(np.uint8)
+        return eight[..., None]
     if picture.mode == "F":
-        return (np.nan_to_num(np.asarray(picture)).clip(0, 1) * 255 + 0.5).astype(np.uint8)[..., None]
+        levels: Pixels = (np.nan_to_num(np.asarray(picture)).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+        return levels[..., None]
     if picture.has_transparency_data:
         layers = np.asarray(picture.convert("RGBA")).astype(np.int32)
         colour, alpha = layers[..., :3], layers[..., 3:]
-        return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+        on_white: Pixels = ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+        return on_white
     return np.asarray(picture.convert("RGB"))
 
 

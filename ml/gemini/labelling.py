@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_mode
 from environments import catalogue
 from environments.tasks import Task
 from ml.data.rows import read, write, write_json
+from ml.export.preprocessing import decode
 
 if TYPE_CHECKING:
     from google import genai
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 ROWS_PER_REQUEST = 50
 MAX_TEXT = 2000
 """Characters of one text that are sent: a label rarely hangs on more, and tokens are paid for."""
+MIME_TYPES = {"image/png", "image/jpeg", "image/webp"}
+LARGEST_SIDE = 768
+"""Pixels; a larger picture is counted as several tiles."""
 
 Row = dict[str, Any]
 
@@ -142,16 +146,25 @@ def _numbered(batch: Sequence[Row]) -> list[types.Part]:
     for number, row in enumerate(batch, 1):
         content = row["content"]
         if isinstance(content, bytes):
-            parts += [types.Part.from_text(text=f"Row {number}:"), types.Part.from_bytes(data=content, mime_type=_mime(content))]
+            data, mime_type = _sendable(content)
+            parts += [types.Part.from_text(text=f"Row {number}:"), types.Part.from_bytes(data=data, mime_type=mime_type)]
         else:
             parts.append(types.Part.from_text(text=f"Row {number}: {content[:MAX_TEXT]}"))
     return parts
 
 
-def _mime(content: bytes) -> str:
-    """The media type of an encoded picture, read from its first bytes."""
+def _sendable(content: bytes) -> tuple[bytes, str]:
+    """A picture in a format that Gemini takes and not larger than it looks at, and its media type."""
     with Image.open(io.BytesIO(content)) as picture:
-        return picture.get_format_mimetype() or "image/png"
+        mime_type = picture.get_format_mimetype() or ""
+        if mime_type in MIME_TYPES and max(picture.size) <= LARGEST_SIDE:
+            return content, mime_type
+    pixels = decode(content)
+    smaller = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    smaller.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
+    encoded = io.BytesIO()
+    smaller.save(encoded, "PNG")
+    return encoded.getvalue(), "image/png"
 
 
 def _configuration(classes: Sequence[str]) -> types.GenerateContentConfig:
@@ -164,15 +177,16 @@ def _configuration(classes: Sequence[str]) -> types.GenerateContentConfig:
             "Confidence is the probability, between 0 and 1, that a careful person would give the same label."
         ),
         response_mime_type="application/json",
-        response_schema=list[_answer_of(classes)],  # type: ignore[misc]
+        response_schema=_answers_of(classes),
         temperature=0,
         seed=1,
     )
 
 
-def _answer_of(classes: Sequence[str]) -> type[Answer]:
-    """`Answer` whose label must be one of the classes."""
-    return create_model("LabelledRow", __base__=Answer, label=(Literal[tuple(classes)], ...))
+def _answers_of(classes: Sequence[str]) -> Any:
+    """The type of a list of `Answer`s whose label must be one of the classes."""
+    fields: dict[str, Any] = {"label": (Literal[tuple(classes)], ...)}
+    return list[create_model("LabelledRow", __base__=Answer, **fields)]  # type: ignore[misc]
 
 
 def _answers(response: types.GenerateContentResponse, classes: Sequence[str]) -> tuple[dict[int, Answer], str]:
@@ -187,7 +201,7 @@ def _answers(response: types.GenerateContentResponse, classes: Sequence[str]) ->
     if candidate.finish_reason is None or candidate.finish_reason.name != "STOP":
         return {}, f"finished with {candidate.finish_reason.name if candidate.finish_reason else 'no reason'}"
     try:
-        found = TypeAdapter(list[_answer_of(classes)]).validate_json(response.text or "")  # type: ignore[misc]
+        found: list[Answer] = TypeAdapter(_answers_of(classes)).validate_json(response.text or "")
     except ValidationError:
         return {}, "the answer does not fit the response schema"
     return {answer.row: answer for answer in found}, "the row was left out of the answer"

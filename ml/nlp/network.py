@@ -46,6 +46,4 @@ def unchanged(ids: Any) -> Any:
     return ids
 
 
-RECIPE = Recipe(
-    build=build, inputs=unchanged, augment=unchanged, augment_below=0, learning_rate=3e-3, batch=128, steps=250, epochs=(4, 30)
-)
+RECIPE = Recipe(build=build, inputs=unchanged, augment=unchanged, augment_below=0, learning_rate=3e-3, batch=128, steps=250, epochs=(4, 30))

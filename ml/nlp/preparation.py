@@ -22,8 +22,8 @@ def prepare(rows: Path, labels: Path | None, out: Path) -> None:
     training, validation = training_rows(rows, labels), read(rows, split="validation").sort_by("id")
     vocabulary, length = _learn(training["content"].to_pylist())
     preprocessor = TextPreprocessor(classes(rows), vocabulary, length)
-    for split, table in (("train", training), ("validation", validation)):
-        save(out, split, preprocessor.batch(table["content"].to_pylist()), table["label"].to_pylist(), preprocessor.classes)
+    save(out, "train", preprocessor.batch(training["content"].to_pylist()), training["label"].to_pylist(), preprocessor.classes)
+    save(out, "validation", preprocessor.batch(validation["content"].to_pylist()), validation["label"].to_pylist(), preprocessor.classes)
     write_json(preprocessor.document(), out / "preprocessing.json")
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from ml.data.rows import Kind
 from ml.export import formats
 from ml.export.preprocessing import Preprocessor
-from ml.training import fitting
 from ml.nlp import network, preparation
+from ml.training import fitting
 
 KIND: Kind = "text_classification"
 

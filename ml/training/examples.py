@@ -73,4 +73,6 @@ def load(folder: Path, split: Split) -> Examples:
     try:
         return Examples(np.load(folder / f"{split}_x.npy"), np.load(folder / f"{split}_y.npy"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder} holds no prepared {split} examples ({error}). Nothing was trained. Run the task's preprocess first.") from None
+        raise DataError(
+            f"{folder} holds no prepared {split} examples ({error}). Nothing was trained. Run the task's preprocess first."
+        ) from None

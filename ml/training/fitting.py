@@ -74,8 +74,9 @@ def fit(
         training = training.first(limit)
     if len(training) < MINIMUM_EXAMPLES or len(np.unique(training.y)) < 2:
         raise DataError(
-            f"{len(training)} training examples of {len(np.unique(training.y))} class(es) remain; at least {MINIMUM_EXAMPLES} of two classes are "
-            "needed, otherwise nothing can be learnt. Add rows, raise the limit, or lower labelling.minimum_confidence in environments/tasks.yaml."
+            f"{len(training)} training examples of {len(np.unique(training.y))} class(es) remain; at least {MINIMUM_EXAMPLES} of two "
+            "classes are needed, otherwise nothing can be learnt. Nothing was trained. Add rows, raise the limit, or lower "
+            "labelling.minimum_confidence in environments/tasks.yaml."
         )
     started = time.monotonic()
     _settle(tf)
@@ -93,7 +94,9 @@ def fit(
         jit_compile=False,
     )
     varied = (lambda x: recipe.augment(recipe.inputs(x))) if len(training) < recipe.augment_below else recipe.inputs
-    lines = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: report(_line(epoch + 1, rounds, logs, time.monotonic() - started)))
+    lines = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: report(_line(epoch + 1, rounds, logs, time.monotonic() - started))
+    )
     history = model.fit(
         _batches(tf, training, batch, varied, shuffle=True),
         validation_data=_batches(tf, validation, 256, recipe.inputs, shuffle=False) if len(validation) else None,

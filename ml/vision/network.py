@@ -55,6 +55,4 @@ def shifted(pictures: Any) -> Any:
     return moved
 
 
-RECIPE = Recipe(
-    build=build, inputs=scaled, augment=shifted, augment_below=3000, learning_rate=3e-3, batch=128, steps=470, epochs=(5, 40)
-)
+RECIPE = Recipe(build=build, inputs=scaled, augment=shifted, augment_below=3000, learning_rate=3e-3, batch=128, steps=470, epochs=(5, 40))

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from playbook import BUILD, STATE
 from playbook.commands import add_environment
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ def add(commands: Subparsers) -> None:
     parser = commands.add_parser("loop", help="provision, ingest, label, train, evaluate, register, gate, deploy, predict, report")
     add_environment(parser)
     parser.add_argument("--data", type=Path, help="your own data: a folder of one folder per class, or a CSV with text,label")
+    parser.add_argument("--state", type=Path, default=STATE, help="what a rerun goes on from (default: .playbook)")
+    parser.add_argument("--out", type=Path, default=BUILD / "loop", help="folder of the report (default: build/loop)")
     parser.set_defaults(run=run)
 
 
@@ -24,4 +27,4 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the loop; 0 when every model passed its gate and answered."""
     from playbook.loop.run import loop
 
-    return loop(arguments.env, arguments.emulator, arguments.data)
+    return loop(arguments.env, arguments.emulator, arguments.data, arguments.state, arguments.out)

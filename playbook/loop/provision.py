@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from playbook import PlaybookError
 from playbook.loop.record import Record
@@ -37,8 +38,13 @@ class Provisioned:
     fallbacks: tuple[str, ...]
 
 
-def provision(environment: str, record: Record) -> Provisioned:
+def provision(environment: str, folder: Path, record: Record) -> Provisioned:
     """Make the state bucket and apply every stack; what is as declared already is left alone.
+
+    Args:
+        environment: name of the environment.
+        folder: Terraform's working folders.
+        record: where the step is kept.
 
     Raises:
         ProvisionError: when a stack failed, with Terraform's own words.
@@ -55,7 +61,7 @@ def provision(environment: str, record: Record) -> Provisioned:
                 record.say(f"{'':>10}{line.splitlines()[0]}")
 
         made = terraform.bootstrap(environment, say)
-        results = terraform.apply(environment, say=say)
+        results = terraform.apply(environment, folder=folder, say=say)
         if failed := [result for result in results if result.status == "failed"]:
             raise ProvisionError(
                 "\n".join(f"{result.stack}: {result.error}" for result in failed)

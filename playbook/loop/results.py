@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from environments import Names
@@ -25,7 +24,7 @@ class Result:
     rows: dict[str, Rows] = field(default_factory=dict)
     uploaded: dict[str, str] = field(default_factory=dict)
     """Task → `gs://` address of its rows."""
-    runs: Mapping[str, Run] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
     answers: dict[str, Answers] = field(default_factory=dict)
     failure: str | None = None
 

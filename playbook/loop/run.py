@@ -8,11 +8,12 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from environments import Names, load, organisation, tasks
-from playbook import BUILD, STATE, address
+from playbook import address
 from playbook.loop.ingest import Rows, ingest, upload
 from playbook.loop.predict import ask
 from playbook.loop.provision import provision
@@ -21,15 +22,27 @@ from playbook.loop.results import Result
 from playbook.loop.sources import choose
 from playbook.report import page
 
-REPORT = BUILD / "loop"
+if TYPE_CHECKING:
+    from environments.clients import Clients
+
 HEAVY = ("google.cloud.aiplatform", "google.cloud.storage", "kfp", "ml.data.ingest", "ml.data.splits")
 """What the loop imports in any case: seconds that pass while the local Google Cloud starts and Terraform plans."""
+
+AT_ONCE = 2
+"""Tasks that train at a time: two fill the cores of a laptop."""
 
 Found = TypeVar("Found")
 
 
-def loop(environment: str, emulator: bool, data: Path | None) -> int:
+def loop(environment: str, emulator: bool, data: Path | None, state: Path, out: Path) -> int:
     """Run the loop and write its report; 0 when every model passed its gate and answered.
+
+    Args:
+        environment: name of the environment.
+        emulator: let the local Google Cloud answer, whatever the environment says.
+        data: a user's own data, for the task of its kind.
+        state: folder that keeps what a rerun goes on from.
+        out: folder of the report.
 
     Raises:
         ConfigurationError, DataError, and what the rooms raise: each complete and meant for people. The report is written
@@ -39,36 +52,54 @@ def loop(environment: str, emulator: bool, data: Path | None) -> int:
     sources = choose(tasks().tasks, data)
     record = Record()
     result = Result(Names(organisation(), configuration), address.emulated(configuration, emulator), record)
-    ingested = beside(lambda: [ingest(source, record, STATE / "loop" / environment) for source in sources])
+    ingested = beside(lambda: [ingest(source, record, state / "loop" / environment) for source in sources])
     imported = beside(lambda: [importlib.import_module(name) for name in HEAVY])
     try:
-        with address.reached(environment, emulator) as variables:
+        with address.reached(environment, emulator, state / "emulator") as variables:
             os.environ.update(variables)
-            result.provisioned = provision(environment, record)
+            beside(partial(_connect, result.names, imported))
+            result.provisioned = provision(environment, state / "terraform", record)
             imported.result()
-            logging.getLogger("google.cloud.aiplatform").setLevel(logging.WARNING)  # its progress is ours to show
+            logging.disable(logging.INFO)  # the libraries' own progress; ours says the same in a line
             _models(result, ingested.result())
     except BaseException as error:
         result.failure = (str(error) or "interrupted").strip()
         raise
     finally:
-        written = page.write(result, REPORT)
+        written = page.write(result, out)
         record.say(_last_words(result, written))
     return 0 if result.passed else 1
 
 
-def _models(result: Result, rows: list[Rows]) -> None:
+def _connect(names: Names, imported: Future[Any]) -> None:
+    """Open the first connection while Terraform plans. What it answers does not matter: the project may be empty yet."""
+    imported.result()
     from environments.clients import Clients
-    from playbook.loop.training import Submission, train
 
-    record, clients = result.record, Clients(result.names)
+    Clients(names).vertex().Endpoint.list()
+
+
+def _models(result: Result, rows: list[Rows]) -> None:
+    """Train, deploy and ask the model of every task, `AT_ONCE` at a time."""
+    from environments.clients import Clients
+
+    clients, turn = Clients(result.names), threading.BoundedSemaphore(AT_ONCE)
     result.rows = {found.source.task.name: found for found in rows}
-    result.uploaded = {task: upload(clients, found, record) for task, found in result.rows.items()}
-    submissions = [Submission(task, uri, bool(result.rows[task].dataset["declared"])) for task, uri in result.uploaded.items()]
-    result.runs = train(clients, submissions, record)
-    for task, run in result.runs.items():
+    models = [beside(partial(_model, result, clients, task, turn)) for task in result.rows]
+    failures = [error for model in models if (error := model.exception()) is not None]
+    if failures:
+        raise failures[0]
+
+
+def _model(result: Result, clients: Clients, task: str, turn: threading.BoundedSemaphore) -> None:
+    from playbook.loop.training import train
+
+    with turn:
+        rows, record = result.rows[task], result.record
+        result.uploaded[task] = upload(clients, rows, record)
+        run = result.runs[task] = train(clients, task, result.uploaded[task], bool(rows.dataset["declared"]), record)
         if "deploy" in run.documents:
-            result.answers[task] = ask(clients, result.rows[task], run.documents["ingest"]["digest"], record)
+            result.answers[task] = ask(clients, rows, run.documents["ingest"]["digest"], record)
 
 
 def beside(work: Callable[[], Found]) -> Future[Found]:

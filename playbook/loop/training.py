@@ -1,18 +1,18 @@
-"""Runs the training pipeline of every task and shows each step as it ends."""
+"""Runs the training pipeline of a task and shows each step as it ends."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from environments.clients import Clients
 from pipelines import runs
 from playbook.loop.record import Record, Status, Step
 
-AT_ONCE = 2
+COMPILING = threading.Lock()
+"""KFP keeps the pipeline that it compiles in a global: one at a time."""
 LABELS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "ingest": lambda d: ", ".join(f"{d['counts'][name]:,} {name}" for name in ("train", "validation", "test")) + " rows",
     "label": lambda d: f"Gemini: {d['accepted']} of {d['rows']} accepted, agreement {shown(d['agreement'])}",
@@ -24,55 +24,40 @@ LABELS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 """Step → its numbers in one line, from the document that it wrote."""
 
 
-@dataclass(frozen=True)
-class Submission:
-    """What one task's pipeline is asked to do."""
+def train(clients: Clients, task: str, rows_uri: str, declared: bool, record: Record) -> runs.Run:
+    """Run the pipeline of a task to its end.
 
-    task: str
-    rows_uri: str
-    declared: bool
-
-
-@dataclass
-class _Running:
-    job: Any
-    shown: set[str] = field(default_factory=set)
-
-
-def train(clients: Clients, submissions: list[Submission], record: Record) -> dict[str, runs.Run]:
-    """Run the pipelines, `AT_ONCE` at a time; the finished runs by task.
+    Args:
+        clients: clients of the environment.
+        task: name of the task.
+        rows_uri: `gs://` address of its raw rows.
+        declared: whether they are the task's declared data set.
+        record: where its steps are kept.
 
     Raises:
-        RunError: when a run failed; the others were waited for.
+        RunError: when the run failed, naming the step.
     """
     from pipelines.submit import submit
 
-    waiting = deque(submissions)
-    running: dict[str, _Running] = {}
-    finished: dict[str, runs.Run] = {}
+    with COMPILING:
+        job = submit(clients, task, rows_uri, declared)
+    shown: set[str] = set()
     began = time.monotonic()
-    while waiting or running:
-        while waiting and len(running) < AT_ONCE:
-            next_ = waiting.popleft()
-            running[next_.task] = _Running(submit(clients, next_.task, next_.rows_uri, next_.declared))
-        for task, run in list(running.items()):
-            done = run.job.done()
-            _show(clients, task, run, record)
-            if done:
-                del running[task]
-                finished[task] = runs.read(clients, run.job)
+    while True:
+        done = job.done()
+        for step in runs.steps(job):
+            if step.ended and step.name not in shown:
+                shown.add(step.name)
+                record.add(_entry(clients, job, task, step, record))
+        if done:
+            return runs.succeeded(runs.read(clients, job))
         # Often at first, when steps take seconds; rarely when they take hours.
-        time.sleep(min(10.0, max(0.2, (time.monotonic() - began) / 50)) if running else 0)
-    return {task: runs.succeeded(run) for task, run in finished.items()}
+        time.sleep(min(10.0, max(0.2, (time.monotonic() - began) / 50)))
 
 
-def _show(clients: Clients, task: str, run: _Running, record: Record) -> None:
-    for step in runs.steps(run.job):
-        if step.ended and step.name not in run.shown:
-            run.shown.add(step.name)
-            detail = _detail(clients, run.job, step)
-            started = step.started.timestamp() - record.began if step.started else record.elapsed
-            record.add(Step(f"{task} · {step.name}", _status(step), max(0.0, started), step.seconds, detail))
+def _entry(clients: Clients, job: Any, task: str, step: runs.Step, record: Record) -> Step:
+    started = step.started.timestamp() - record.began if step.started else record.elapsed
+    return Step(f"{task} · {step.name}", _status(step), max(0.0, started), step.seconds, _detail(clients, job, step))
 
 
 def _status(step: runs.Step) -> Status:

@@ -119,6 +119,7 @@ def _data(result: Result, task: str, data: Summary) -> str:
                 numbers={0},
             )
         )
+        parts.append(f"<p>All are listed in <code>{escape(str(rows.folder / 'rejected.jsonl'))}</code>.</p>")
     parts.append(_source("dataset.json and rejected.jsonl of ml.data.ingest; splits.json of ml.data.splits"))
     return _panel(*parts)
 
@@ -181,7 +182,8 @@ def _confusion(measured: Summary) -> str:
         ),
         reverse=True,
     )[:6]
-    worst = _table(("truth", "taken for", "rows"), ((truth, taken, str(count)) for count, truth, taken in confused if count), numbers={2})
+    mistakes = [(truth, taken, str(count)) for count, truth, taken in confused if count]
+    worst = _table(("truth", "taken for", "rows"), mistakes, numbers={2}) if mistakes else "<p>None on the frozen rows.</p>"
     return _panel(
         '<h3>Confusion: rows are the truth, columns the prediction</h3><div class="pair">',
         charts.confusion(classes, matrix),

@@ -1,13 +1,11 @@
-"""The loaded model: preprocessing shared with evaluation, and LiteRT."""
+"""The loaded model: the preprocessing and the interpreter that also measured it."""
 
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from ai_edge_litert.interpreter import Interpreter
-
+from ml.export.litert import LiteRT
 from ml.export.preprocessing import InstanceError, Preprocessor
 
 
@@ -18,7 +16,7 @@ class Model:
         """Read `model.tflite` and `preprocessing.json` from `folder`, which is not needed afterwards."""
         self._preprocessor = Preprocessor.load(folder / "preprocessing.json")
         self._content = (folder / "model.tflite").read_bytes()
-        self._interpreters = threading.local()
+        self._threads = threading.local()
         self._interpreter()
 
     def predict(self, instances: Sequence[Any]) -> list[dict[str, Any]]:
@@ -34,20 +32,14 @@ class Model:
             batch = self._preprocessor.batch([instance])
         except InstanceError as error:
             raise InstanceError(f"instance {position}: {error}") from None
-        interpreter, input_index, output_index = self._interpreter()
-        interpreter.set_tensor(input_index, batch)
-        interpreter.invoke()
-        probabilities: np.ndarray[Any, Any] = interpreter.get_tensor(output_index)[0]  # (classes,) float32, sums to 1
-        scores = dict(zip(self._preprocessor.classes, probabilities.tolist(), strict=True))
+        [probabilities] = self._interpreter().probabilities(batch).tolist()
+        scores = dict(zip(self._preprocessor.classes, probabilities, strict=True))
         label = max(scores, key=scores.__getitem__)
         return {"label": label, "confidence": scores[label], "scores": scores}
 
-    def _interpreter(self) -> tuple[Interpreter, int, int]:
+    def _interpreter(self) -> LiteRT:
         """This thread's interpreter: LiteRT's are not safe to share, and one costs little beside the model it reads."""
-        if not hasattr(self._interpreters, "own"):
-            interpreter = Interpreter(model_content=self._content, num_threads=1)
-            interpreter.allocate_tensors()
-            source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-            self._interpreters.own = (interpreter, source["index"], target["index"])
-        own: tuple[Interpreter, int, int] = self._interpreters.own
-        return own
+        if not hasattr(self._threads, "interpreter"):
+            self._threads.interpreter = LiteRT(self._content, threads=1)
+        interpreter: LiteRT = self._threads.interpreter
+        return interpreter

@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+from google.api_core.exceptions import NotFound
+
 from environments.clients import Clients
+
+
+class RolloutError(Exception):
+    """A version did not get the traffic; the message is complete and meant for people."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +35,22 @@ def deploy(clients: Clients, task: str, version: str) -> Deployment:
         clients: clients of the environment.
         task: name of the task; its endpoint and its model are derived from it.
         version: version id, e.g. `3`.
+
+    Raises:
+        RolloutError: when the endpoint is not there, or Vertex AI does not list what it says it deployed.
     """
     aiplatform = clients.vertex()
     endpoint = aiplatform.Endpoint(clients.names.endpoint(task))
     serving = clients.names.environment.serving
     changed = False
-    deployed = _deployed(endpoint, version)
+    try:
+        deployed = _deployed(endpoint, version)
+    except NotFound:
+        environment = clients.names.environment.name
+        raise RolloutError(
+            f"the endpoint {endpoint.resource_name} does not exist, so version {version} cannot serve. Nothing was changed. "
+            f"Terraform declares it: python -m infra.terraform apply --env {environment} --stack serving"
+        ) from None
     if deployed is None:
         endpoint.deploy(
             aiplatform.Model(clients.names.model(task), version=version),
@@ -48,7 +64,7 @@ def deploy(clients: Clients, task: str, version: str) -> Deployment:
         changed = True
         deployed = _deployed(endpoint, version)
         if deployed is None:
-            raise LookupError(
+            raise RolloutError(
                 f"Vertex AI reports that version {version} was deployed to {endpoint.resource_name}, but does not list it. "
                 "The old version keeps its place. Run the pipeline again, which looks at the endpoint anew."
             )

@@ -143,6 +143,43 @@ def test_a_call_without_key_is_refused() -> None:
     assert answer.status_code == 403
 
 
+MALFORMED = {
+    "{": "Invalid JSON",
+    '{"contents": "text"}': "contents",
+    '{"content": []}': "content",
+    '{"generationConfig": {"topP": "x"}}': "topP",
+}
+
+
+@pytest.mark.parametrize(("body", "reason"), MALFORMED.items())
+def test_a_malformed_request_is_refused_and_named(body: str, reason: str) -> None:
+    import requests
+
+    url = f"https://generativelanguage.googleapis.com/v1beta/models/{MODEL}:generateContent"
+    answer = requests.post(url, data=body, headers={"x-goog-api-key": "any"}, timeout=10)
+    assert answer.status_code == 400
+    assert reason in answer.json()["error"]["message"]
+
+
+VERTEX_CLIENT = """
+import vertexai
+from vertexai.generative_models import GenerationConfig, GenerativeModel
+from vertexai.language_models import TextEmbeddingModel
+vertexai.init(project="acme-gemini-local", location="europe-west4")
+embedder = TextEmbeddingModel.from_pretrained("text-embedding-005")
+assert [len(one.values) for one in embedder.get_embeddings(["a", "b"], output_dimensionality=64)] == [64, 64]
+config = GenerationConfig(response_mime_type="text/x.enum", response_schema={"type": "STRING", "enum": ["weather", "music"]})
+model = GenerativeModel("gemini-3.5-flash")
+assert "".join(part.text for part in model.generate_content("It rained.", generation_config=config, stream=True)) == "weather"
+assert model.count_tokens("hello world").total_tokens == 2
+"""
+
+
+@pytest.mark.long
+def test_the_models_of_the_vertex_library_reach_it_over_grpc() -> None:
+    subprocess.run([sys.executable, "-W", "ignore", "-c", VERTEX_CLIENT], check=True, timeout=60)
+
+
 OLD_CLIENT = """
 import google.generativeai as genai
 genai.configure(api_key="any", transport="{transport}")

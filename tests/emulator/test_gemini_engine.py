@@ -199,6 +199,17 @@ def test_a_text_to_label_may_look_like_an_instruction() -> None:
     assert [query.content for query in prompt.queries] == [text]
 
 
+def test_answers_belong_to_their_numbers_whatever_their_order() -> None:
+    answer = '[{"row": 2, "label": "b"}, {"row": 1, "label": "a"}]'
+    prompt = read(asked([["Row 1: x", "Row 2: y"], answer, ["Row 1: z"]], schema_of(("a", "b"))), {})
+    assert prompt.examples == (("x", "a"), ("y", "b"))
+
+
+def test_an_arrow_in_a_text_points_at_no_label() -> None:
+    prompt = read(asked([["From A -> B it took an hour."]], {"type": "STRING", "enum": ["travel", "music"]}), {})
+    assert [query.content for query in prompt.queries] == ["From A -> B it took an hour."]
+
+
 def test_pictures_are_read_from_where_the_caller_found_them(gemini: Gemini) -> None:
     body = shapes_to_label([b""])
     body["contents"][-1]["parts"][1] = {"fileData": {"mimeType": "image/png", "fileUri": "gs://raw/a.png"}}
@@ -221,6 +232,7 @@ def test_an_answer_takes_the_shape_of_a_json_schema_with_references(gemini: Gemi
 
 
 REASONED = {"type": "OBJECT", "properties": {"l": {"enum": ["a", "b"]}, "why": {"type": "STRING"}}, "required": ["why"]}
+BROKEN = {"type": "object", "properties": {"label": {"enum": ["a", "b"]}, "note": True}}
 REFUSED: dict[str, tuple[Json, str]] = {
     "free text": (asked([["Write a poem about the sea."]]), "free text"),
     "a caption": (asked([[encoded(drawn("circle", 1)), "Describe this picture."]]), "free text"),
@@ -235,6 +247,11 @@ REFUSED: dict[str, tuple[Json, str]] = {
     "an unknown label": (asked([["x"], "c", ["y"]], {"type": "STRING", "enum": ["a", "b"]}), "not allowed: c"),
     "answers that do not match": (asked([["Row 1: x", "Row 2: y"], "a", ["Row 1: z"]], schema_of(("a", "b"))), "1 labels to 2"),
     "the model's turn last": (asked([["x"], "a"]), "end with the user"),
+    "a schema that is none": (asked([["x"]], responseMimeType="application/json", responseJsonSchema=BROKEN), "where a schema belongs"),
+    "a circular schema": (asked([["x"]], responseJsonSchema={"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}), "circular"),
+    "a schema for plain text": (asked([["x"]], responseJsonSchema={"type": "string", "enum": ["a", "b"]}), "does not go with text/plain"),
+    "an object as a bare enum": (asked([["x"]], schema_of(("a", "b")), responseMimeType="text/x.enum"), "another shape"),
+    "no tokens": (asked([["x"]], {"type": "STRING", "enum": ["a", "b"]}, maxOutputTokens=-1), "at least one token"),
     "two candidates": (asked([["x"]], candidateCount=2), "candidates"),
     "texts that may be instructions": (asked([["Label these.", "x", "y"]], schema_of(("a", "b"))), "without a key"),
 }

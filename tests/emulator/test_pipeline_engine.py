@@ -57,6 +57,11 @@ def items(n: int) -> list:  # type: ignore[type-arg]
 
 
 @component
+def glue(a: str, b: str) -> str:
+    return a + b
+
+
+@component
 def fail(message: str) -> int:
     raise RuntimeError(message)
 
@@ -117,7 +122,8 @@ async def submitted(local: "Local", spec: dict[str, Any], parameters: dict[str, 
 
 async def ended(local: "Local", name: str) -> dict[str, Any]:
     while True:
-        _, job = await local.ask("GET", name)
+        status, job = await local.ask("GET", name)
+        assert status == 200, job
         if "endTime" in job:
             return dict(job)
 
@@ -378,18 +384,19 @@ def test_kfp_local_gives_the_same(local: "Local", tmp_path: Path) -> None:
     from kfp import components
     from kfp import local as kfp_local
 
+    # Without numbers in texts: kfp.local gives steps 3.0 where Vertex AI gives 3.
     @dsl.pipeline
     def both(n: int = 3) -> str:
-        with dsl.ParallelFor([3, 1, 2]) as item:
-            text = show(values=[f"item {item}", n])
-            made = write(text=text.output)
+        with dsl.ParallelFor(["c", "a", "b"]) as item:
+            made = write(text=glue(a=f"item {item}", b="!").output)
         with dsl.If(n > 2):
-            chosen = add(a=n, b=1)
+            chosen = glue(a="more", b=" than two")
         with dsl.Else():
-            chosen_2 = add(a=n, b=2)
-        total = add(a=dsl.OneOf(chosen.output, chosen_2.output), b=10)
-        return show(values=[join(given=dsl.Collected(made.outputs["out"])).output, total.output]).output
+            chosen_2 = glue(a="two", b=" at most")
+        joined = join(given=dsl.Collected(made.outputs["out"]))
+        return glue(a=joined.output, b=dsl.OneOf(chosen.output, chosen_2.output)).output
 
     job = run(local, specification(both, tmp_path))
     kfp_local.init(kfp_local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"))
     assert components.load_component_from_file(str(tmp_path / "both.yaml"))().output == output(job, "")
+    assert output(job, "") == "item c!,item a!,item b!more than two"

@@ -56,6 +56,7 @@ def test_a_difference_that_parity_does_not_list_is_found(edited: Edit) -> None:
         ("folder: ", "folder: !!python/object/apply:os.system ['true'] #", "not valid YAML"),
         ('folder: "100000000001"', "folder: null", "needs folder"),
         ("count: 1", "count: 99", "accelerator.count"),
+        ("soft_delete_days: 7", "soft_delete_days: 3", "refused by Cloud Storage"),
     ],
 )
 def test_a_wrong_file_is_refused_with_the_place_and_the_mend(edited: Edit, old: str, new: str, said: str) -> None:

@@ -149,7 +149,7 @@ def test_a_scan_of_nothing_is_a_failure(stacks: dict[str, SynthesisedStack]) -> 
 
 
 def test_a_stack_that_checkov_cannot_read_is_a_failure(stacks: dict[str, SynthesisedStack]) -> None:
-    unreadable = {**stacks["dev-data"].document, "variable": {"x": "not a block"}}
+    unreadable = {**stacks["dev-data"].document, "data": {"x": "not a block"}}
     with pytest.raises(NothingToCheck, match="could not read"):
         scanner.scan([SynthesisedStack(id="dev-data", names=stacks["dev-data"].names, document=unreadable)])
 

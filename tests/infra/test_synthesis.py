@@ -10,7 +10,7 @@ from environments import load_all
 from infra import app
 from infra.policies.subject import SynthesisedStack
 from infra.stacks import ORDER
-from infra.synthesis import node
+from infra.synthesis import node, warm
 
 ROOT = Path(app.__file__).parents[1]
 
@@ -101,3 +101,14 @@ def test_the_lazy_provider_package_still_finds_its_modules() -> None:
 
     assert provider.pubsub_topic.PubsubTopic.__name__ == "PubsubTopic"
     assert not hasattr(provider, "no_such_resource")
+
+
+@pytest.mark.long
+def test_the_first_run_on_a_machine_leaves_an_index_for_the_second(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    command = [sys.executable, "-m", "infra.app", "--env", "local", "--out", str(tmp_path / "out")]
+    environ = {**os.environ, "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(cache)}
+    first = subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True, text=True)
+    assert "indexing the provider bindings, once" in first.stderr
+    assert list(cache.glob(warm.INDEX))
+    assert subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True, text=True).stderr == ""

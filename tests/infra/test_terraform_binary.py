@@ -64,9 +64,7 @@ def test_the_users_own_configuration_wins_over_the_mirror_and_the_mirror_over_th
 
 def test_a_configuration_that_leads_to_no_google_provider_does_not_hide_the_stand_in(tmp_path: Path) -> None:
     configuration = tmp_path / "terraformrc"
-    configuration.write_text(
-        f'plugin_cache_dir = "{tmp_path}"\nprovider_installation {{\n  filesystem_mirror {{\n    path = "{tmp_path}"\n  }}\n}}\n'
-    )
+    configuration.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{tmp_path}"\n  }}\n}}\n')
     (tmp_path / providers.REGISTRIES[0] / providers.PROVIDER / "5.0.0").mkdir(parents=True)
     assert providers.installed({"TF_CLI_CONFIG_FILE": str(configuration)}, tmp_path / "home", tmp_path / "mirror") is None
 

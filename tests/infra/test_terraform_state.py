@@ -69,7 +69,7 @@ def test_a_lock_of_this_folder_is_released_and_one_of_another_folder_is_not(goog
 def test_without_a_state_bucket_the_way_to_make_it_is_said(google_cloud: dict[str, Any], tmp_path: Path) -> None:
     clients = Clients.of("prod")
     with (
-        pytest.raises(TerraformFailed, match="python -m infra.terraform bootstrap --env prod"),
+        pytest.raises(TerraformFailed, match=r"python -m infra\.terraform bootstrap --env prod"),
         state.state_lock(clients.storage(), clients.names, "prod-network", "plan", "1.9.0", tmp_path, print),
     ):
         pass

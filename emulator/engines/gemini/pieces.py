@@ -112,7 +112,9 @@ def _of_text(text: str, labels: Mapping[str, str]) -> Iterator[Piece]:
     if keys and keys[0]["number"] and keys[0].start() == 0:
         # A numbered text may hold lines that look like keys; only further numbers and true labels end it.
         keys = [key for key in keys if key["number"] or (key["label"] and text[key.end() :].partition("\n")[0].strip().lower() in labels)]
-    arrows = [] if keys else list(ARROW.finditer(text))
+    arrows = list(ARROW.finditer(text)) if not keys and re.search("=>|->|→", text) else []
+    # An arrow may also stand in a text: it points at a label where the label is allowed or, while none is known, where many do.
+    arrows = [arrow for arrow in arrows if arrow["label"].strip().lower() in labels or (not labels and len(arrows) > 1)]
     if arrows:
         yield from _of_arrows(text, arrows)
         return

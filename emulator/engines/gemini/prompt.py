@@ -63,11 +63,7 @@ def read(body: Body, files: Mapping[str, bytes]) -> Prompt:
     if strangers := {role for role, _ in turns} - {"user", "model"}:
         raise Refused(f"turns of {sorted(strangers)} cannot be read", "Use the roles 'user' and 'model'.")
 
-    mime_type = config.get("responseMimeType") or "text/plain"
-    given = config.get("responseSchema") or config.get("responseJsonSchema")
-    schema = schemas.plain(given) if given else None
-    if schema is None and mime_type != "text/plain":
-        raise Refused(f"{mime_type} without a response schema leaves the shape of the answer open", schemas.ONE_ENUM)
+    schema, quoted = _shape(config)
     system = (body.get("systemInstruction") or {}).get("parts", [])
     asked = [part["text"] for parts in (system, *(parts for role, parts in turns if role == "user")) for part in parts if "text" in part]
     labels = schemas.labels(schema) if schema else listed("\n".join(asked))
@@ -89,7 +85,7 @@ def read(body: Body, files: Mapping[str, bytes]) -> Prompt:
         examples=tuple((content, spelling[label.lower()]) for content, label in examples),
         queries=tuple(queries),
         schema=schema,
-        quoted=mime_type == "application/json",
+        quoted=quoted,
     )
 
 
@@ -100,10 +96,28 @@ def _refuse_what_is_not_here(body: Body, config: Mapping[str, Any]) -> None:
         raise Refused("context caches are not kept", "Send the content itself.")
     if int(config.get("candidateCount", 1)) != 1:
         raise Refused("the answer is deterministic, so that further candidates would be copies", "Leave 'candidateCount' out.")
+    if int(config.get("maxOutputTokens", 1)) < 1:
+        raise Refused("an answer has at least one token", "Let 'maxOutputTokens' be positive, or leave it out.")
     if set(config.get("responseModalities", ())) - {"TEXT"}:
         raise Refused("pictures and speech are not generated", "Leave 'responseModalities' out.")
     if config.get("responseLogprobs"):
         raise Refused("the answer has no token probabilities", "Ask for a number 'confidence' in the response schema.")
+
+
+def _shape(config: Mapping[str, Any]) -> tuple[schemas.Schema | None, bool]:
+    """The response schema, and whether the answer is JSON."""
+    mime_type = config.get("responseMimeType") or "text/plain"
+    given = config.get("responseSchema") or config.get("responseJsonSchema")
+    if not given:
+        if mime_type != "text/plain":
+            raise Refused(f"{mime_type} without a response schema leaves the shape of the answer open", schemas.ONE_ENUM)
+        return None, False
+    schema = schemas.plain(given)
+    if mime_type not in ("application/json", "text/x.enum"):
+        raise Refused(f"a response schema does not go with {mime_type}", "Set responseMimeType to application/json.")
+    if mime_type == "text/x.enum" and "enum" not in schema:
+        raise Refused("text/x.enum is for one bare label, and the response schema has another shape", "Ask for application/json.")
+    return schema, mime_type == "application/json"
 
 
 def _read_turns(
@@ -121,13 +135,8 @@ def _read_turns(
             waiting += found
             continue
         labelled, left = _pair(_inputs(waiting, kind))
-        answers = _answers("".join(part.get("text", "") for part in parts if not part.get("thought")).strip(), schema)
-        if len(answers) != len(left):
-            raise Refused(
-                f"a model turn gives {len(answers)} labels to {len(left)} inputs",
-                "Answer every example with its label, in the shape of the response schema.",
-            )
-        examples += [*labelled, *zip((piece.content for piece in left), answers, strict=True)]
+        answer = "".join(part.get("text", "") for part in parts if not part.get("thought")).strip()
+        examples += [*labelled, *_answered(left, _answers(answer, schema))]
         waiting = []
     if kind == "picture" and not spelling and not examples:
         waiting = _captions_as_labels(waiting)
@@ -135,6 +144,19 @@ def _read_turns(
         raise Refused("several texts without a key cannot be told from instructions", "Begin each text to label with 'Text: '.")
     labelled, left = _pair(_inputs(waiting, kind))
     return examples + labelled, left
+
+
+def _answered(inputs: Sequence[Piece], answers: Sequence[tuple[str, int | None]]) -> list[Example]:
+    """Examples of a model turn's answers: by number where both sides have numbers, else in order."""
+    numbered = {number: label for label, number in answers}
+    if len(answers) == len(inputs) == len(numbered) and all(piece.number in numbered for piece in inputs):
+        return [(piece.content, numbered[piece.number]) for piece in inputs]
+    if len(answers) != len(inputs):
+        raise Refused(
+            f"a model turn gives {len(answers)} labels to {len(inputs)} inputs",
+            "Answer every example with its label, in the shape of the response schema.",
+        )
+    return [(piece.content, label) for piece, (label, _) in zip(inputs, answers, strict=True)]
 
 
 def _inputs(found: Sequence[Piece], kind: str) -> list[Piece]:
@@ -184,12 +206,12 @@ def _labelled_texts(system: Sequence[Part], spelling: Mapping[str, str]) -> list
     return [(text.content, str(label.content)) for text, label in pairwise(found) if (text.kind, label.kind) == ("keyed", "label")]
 
 
-def _answers(text: str, schema: schemas.Schema | None) -> list[str]:
-    """The labels in a model turn: JSON in the shape of the schema, or the bare label."""
+def _answers(text: str, schema: schemas.Schema | None) -> list[tuple[str, int | None]]:
+    """The labels in a model turn, with the numbers of their inputs: JSON in the shape of the schema, or the bare label."""
     try:
         value = json.loads(re.sub(r"^```\w*\n|\n?```$", "", text))
     except ValueError:
-        return [text]
-    if schema is not None and (labels := schemas.read(schema, value)):
-        return labels
-    return [value] if isinstance(value, str) else [text]
+        return [(text, None)]
+    if schema is not None and (found := schemas.read(schema, value)):
+        return found
+    return [(value if isinstance(value, str) else text, None)]

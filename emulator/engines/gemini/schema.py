@@ -40,7 +40,9 @@ def plain(schema: Schema) -> Schema:
     return _plain(schema, {**schema.get("$defs", {}), **schema.get("definitions", {}), **schema.get("defs", {})}, ())
 
 
-def _plain(schema: Schema, definitions: Mapping[str, Any], within: tuple[str, ...]) -> Schema:
+def _plain(schema: Any, definitions: Mapping[str, Any], within: tuple[str, ...]) -> Schema:
+    if not isinstance(schema, Mapping):
+        raise Refused(f"the response schema holds {schema!r} where a schema belongs", ONE_ENUM)
     reference = schema.get("$ref") or schema.get("ref")
     if isinstance(reference, str):
         name = reference.rsplit("/", 1)[-1]
@@ -59,7 +61,7 @@ def _plain(schema: Schema, definitions: Mapping[str, Any], within: tuple[str, ..
     result["type"] = str(kind).lower() if kind else "object" if "properties" in schema else "array" if "items" in schema else "string"
     if "const" in schema:
         result["enum"] = [schema["const"]]
-    if isinstance(schema.get("items"), Mapping):
+    if "items" in schema:
         result["items"] = _plain(schema["items"], definitions, within)
     if "properties" in schema:
         result["properties"] = {name: _plain(one, definitions, within) for name, one in schema["properties"].items()}
@@ -88,7 +90,7 @@ def _enums(schema: Schema) -> Iterator[list[Any]]:
         yield list(schema["enum"])
     for one in schema.get("properties", {}).values():
         yield from _enums(one)
-    if isinstance(schema.get("items"), Mapping):
+    if "items" in schema:
         yield from _enums(schema["items"])
 
 
@@ -144,12 +146,15 @@ def _between(confidence: float, field: Schema) -> float:
     return round(confidence * 100, 2) if float(field.get("maximum", 1)) == 100 else confidence
 
 
-def read(schema: Schema, answer: Any) -> list[str]:
-    """The labels in an example's answer that was written in the shape of `schema` (empty when it was not)."""
+def read(schema: Schema, answer: Any) -> list[tuple[str, int | None]]:
+    """The labels, with the numbers of their inputs, in an example's answer in the shape of `schema` (empty when it has another)."""
     if "enum" in schema:
-        return [answer] if isinstance(answer, str) else []
+        return [(answer, None)] if isinstance(answer, str) else []
     if schema["type"] == "array" and isinstance(answer, list):
-        return [label for one in answer for label in read(schema["items"], one)]
-    if isinstance(answer, dict):
-        return [label for name, field in schema.get("properties", {}).items() if name in answer for label in read(field, answer[name])]
-    return []
+        return [labelled for one in answer for labelled in read(schema["items"], one)]
+    if not isinstance(answer, dict):
+        return []
+    fields = [(name, field, answer[name]) for name, field in schema.get("properties", {}).items() if name in answer]
+    number = next((value for name, field, value in fields if field["type"] == "integer" and NUMBER.search(name)), None)
+    found = [labelled for _, field, value in fields for labelled in read(field, value)]
+    return [(label, number if inner is None else inner) for label, inner in found]

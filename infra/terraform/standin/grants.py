@@ -28,7 +28,7 @@ def delete(google: Google, grant: Grant, path: str, values: dict[str, Any]) -> N
     try:
         _change(google, grant, path, lambda policy: _remove(grant, policy, values))
     except Refused as error:
-        if error.status not in (403, 404):
+        if error.status != 404:
             raise
 
 
@@ -37,7 +37,7 @@ def read(google: Google, grant: Grant, path: str, values: dict[str, Any]) -> dic
     try:
         policy = _read(google, grant, path)
     except Refused as error:
-        if error.status in (403, 404):
+        if error.status == 404:
             return None
         raise
     return {"etag": policy.get("etag")} if _has(grant, policy, values) else None

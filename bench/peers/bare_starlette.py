@@ -1,4 +1,4 @@
-"""The peer of `bench.serving`: a bare Starlette app over LiteRT, as one writes it without further thought."""
+"""A bare Starlette app over LiteRT: `request.json()`, Pillow, `JSONResponse`; no limits, no logs, no health before use."""
 
 import base64
 import io

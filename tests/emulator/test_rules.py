@@ -1,0 +1,208 @@
+"""The generic rule: what a request must be, and what Google's semantics forbid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import pytest
+
+from emulator import discovery, filters
+from emulator.behaviours import Refusal
+from emulator.enums import enum_name
+
+
+class Cloud(Protocol):
+    location: str
+    call: Callable[..., tuple[int, Any]]
+
+
+def message(answer: Any) -> str:
+    return str(answer["error"]["message"])
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ({"displayNam": "x"}, 'Unknown name "displayNam"'),
+        ({"displayName": {"a": 1}}, "Invalid value at 'displayName'"),
+        ({"labels": {"a": "b"}}, "Required field 'displayName' is not set"),
+        ({"displayName": "x", "encryptionSpec": {}}, "Required field 'encryptionSpec.kmsKeyName' is not set"),
+    ],
+)
+def test_a_body_that_does_not_fit_its_schema_is_refused(local: Cloud, body: dict[str, Any], problem: str) -> None:
+    status, answer = local.call("POST", "endpoints", body)
+    assert status == 400
+    assert answer["error"]["status"] == "INVALID_ARGUMENT"
+    assert problem in message(answer)
+
+
+def test_both_spellings_of_a_field_are_accepted(local: Cloud) -> None:
+    status, operation = local.call("POST", "endpoints?endpoint_id=1111111111", {"display_name": "snake"})
+    assert (status, operation["response"]["displayName"]) == (200, "snake")
+
+
+def test_what_only_the_server_writes_is_not_taken_from_a_request(local: Cloud) -> None:
+    local.call("POST", "endpoints?endpointId=2222222222", {"displayName": "x", "createTime": "1970-01-01T00:00:00Z"})
+    _, endpoint = local.call("GET", "endpoints/2222222222")
+    assert not endpoint["createTime"].startswith("1970")
+
+
+def test_an_unknown_method_is_not_found_and_an_unknown_parameter_is_refused(local: Cloud) -> None:
+    assert local.call("GET", "nonsense")[0] == 404
+    assert local.call("GET", "endpoints?colour=red")[0] == 400
+
+
+def test_a_method_that_is_not_emulated_says_so(local: Cloud) -> None:
+    status, answer = local.call("POST", f"/v1/{local.location}:corroborateContent")
+    assert status == 400
+    assert "not emulated" in message(answer)
+
+
+def test_a_name_that_is_taken_is_refused(local: Cloud) -> None:
+    body = {"bigQuery": {"bigQuerySource": {"inputUri": "bq://p.d.t"}, "entityIdColumns": ["id"]}}
+    assert local.call("POST", "featureGroups?featureGroupId=taken", body)[0] == 200
+    status, answer = local.call("POST", "featureGroups?featureGroupId=taken", body)
+    assert (status, answer["error"]["status"]) == (409, "ALREADY_EXISTS")
+
+
+def test_what_still_holds_resources_is_not_deleted_without_force(local: Cloud) -> None:
+    body = {"bigQuery": {"bigQuerySource": {"inputUri": "bq://p.d.t"}, "entityIdColumns": ["id"]}}
+    local.call("POST", "featureGroups?featureGroupId=full", body)
+    local.call("POST", "featureGroups/full/features?featureId=age", {})
+    status, answer = local.call("DELETE", "featureGroups/full")
+    assert (status, answer["error"]["status"]) == (400, "FAILED_PRECONDITION")
+    assert local.call("DELETE", "featureGroups/full?force=true")[0] == 200
+    assert local.call("GET", "featureGroups/full/features/age")[0] == 404
+
+
+def test_an_update_writes_the_fields_of_its_mask_and_no_others(local: Cloud) -> None:
+    local.call("POST", "endpoints?endpointId=3333333333", {"displayName": "before", "description": "kept"})
+    local.call("PATCH", "endpoints/3333333333?updateMask=displayName", {"displayName": "after", "description": "dropped"})
+    _, endpoint = local.call("GET", "endpoints/3333333333")
+    assert (endpoint["displayName"], endpoint["description"]) == ("after", "kept")
+    status, answer = local.call("PATCH", "endpoints/3333333333?updateMask=colour", {"displayName": "after"})
+    assert status == 400
+    assert "colour" in message(answer)
+
+
+def test_an_immutable_field_cannot_be_changed(local: Cloud) -> None:
+    host, ring = "cloudkms.googleapis.com", f"/v1/{local.location}/keyRings"
+    local.call("POST", f"{ring}?keyRingId=ring", {}, host=host)
+    local.call("POST", f"{ring}/ring/cryptoKeys?cryptoKeyId=key", {"destroyScheduledDuration": "86400s"}, host=host)
+    change = {"destroyScheduledDuration": "172800s"}
+    status, answer = local.call("PATCH", f"{ring}/ring/cryptoKeys/key?updateMask=destroyScheduledDuration", change, host=host)
+    assert status == 400
+    assert "immutable" in message(answer)
+
+
+def test_an_api_that_is_not_enabled_is_refused_once_services_are_managed(local: Cloud) -> None:
+    topics = "/v1/projects/acme-managed/topics"
+    assert local.call("GET", topics, host="pubsub.googleapis.com")[0] == 200
+    services = "/v1/projects/acme-managed/services"
+    local.call("POST", f"{services}/storage.googleapis.com:enable", host="serviceusage.googleapis.com")
+    status, answer = local.call("GET", topics, host="pubsub.googleapis.com")
+    assert status == 403
+    assert answer["error"]["details"][0]["reason"] == "SERVICE_DISABLED"
+    local.call("POST", f"{services}/pubsub.googleapis.com:enable", host="serviceusage.googleapis.com")
+    assert local.call("GET", topics, host="pubsub.googleapis.com")[0] == 200
+
+
+def test_the_providers_probe_is_refused(local: Cloud) -> None:
+    probe = "/v1/projects/00000000000/services/serviceusage.googleapis.com"
+    assert local.call("GET", probe, host="serviceusage.googleapis.com")[0] == 403
+
+
+def test_a_policy_is_not_written_over_a_newer_one(local: Cloud) -> None:
+    host, account = "iam.googleapis.com", "/v1/projects/acme-test/serviceAccounts"
+    local.call("POST", account, {"accountId": "trainer"}, host=host)
+    name = f"{account}/trainer@acme-test.iam.gserviceaccount.com"
+    _, policy = local.call("POST", f"{name}:getIamPolicy", host=host)
+    policy["bindings"] = [{"role": "roles/iam.serviceAccountUser", "members": ["user:a@example.com"]}]
+    assert local.call("POST", f"{name}:setIamPolicy", {"policy": policy}, host=host)[0] == 200
+    status, answer = local.call("POST", f"{name}:setIamPolicy", {"policy": policy}, host=host)
+    assert (status, answer["error"]["status"]) == (409, "ABORTED")
+
+
+def test_a_service_account_is_known_by_e_mail_number_and_without_its_project(local: Cloud) -> None:
+    host = "iam.googleapis.com"
+    _, account = local.call("POST", "/v1/projects/acme-test/serviceAccounts", {"accountId": "server"}, host=host)
+    for name in (f"acme-test/serviceAccounts/{account['uniqueId']}", f"-/serviceAccounts/{account['email']}"):
+        assert local.call("GET", f"/v1/projects/{name}", host=host)[1]["name"] == account["name"]
+
+
+def test_a_project_is_one_by_id_and_by_number(local: Cloud) -> None:
+    host = "cloudresourcemanager.googleapis.com"
+    _, project = local.call("GET", "/v3/projects/acme-test", host=host)
+    assert local.call("GET", f"/v3/{project['name']}", host=host)[1]["projectId"] == "acme-test"
+
+
+def test_a_network_that_is_in_use_is_not_deleted(local: Cloud) -> None:
+    host, networks = "compute.googleapis.com", "/compute/v1/projects/acme-test/global/networks"
+    local.call("POST", networks, {"name": "vpc", "autoCreateSubnetworks": False}, host=host)
+    subnet = {"name": "subnet", "ipCidrRange": "10.0.0.0/24", "network": "projects/acme-test/global/networks/vpc"}
+    subnets = "/compute/v1/projects/acme-test/regions/europe-west4/subnetworks"
+    _, operation = local.call("POST", subnets, subnet, host=host)
+    assert (operation["status"], operation["kind"]) == ("DONE", "compute#operation")
+    status, answer = local.call("DELETE", f"{networks}/vpc", host=host)
+    assert status == 400
+    assert "already being used" in message(answer)
+    local.call("DELETE", f"{subnets}/subnet", host=host)
+    assert local.call("DELETE", f"{networks}/vpc", host=host)[0] == 200
+
+
+def test_a_dataset_with_tables_is_not_deleted(local: Cloud) -> None:
+    host, datasets = "bigquery.googleapis.com", "/bigquery/v2/projects/acme-test/datasets"
+    local.call("POST", datasets, {"datasetReference": {"projectId": "acme-test", "datasetId": "ml"}}, host=host)
+    table = {"tableReference": {"projectId": "acme-test", "datasetId": "ml", "tableId": "examples"}}
+    assert local.call("POST", f"{datasets}/ml/tables", table, host=host)[1]["id"] == "acme-test:ml.examples"
+    assert local.call("DELETE", f"{datasets}/ml", host=host)[0] == 400
+    assert local.call("DELETE", f"{datasets}/ml?deleteContents=true", host=host)[0] == 204
+
+
+def test_a_list_is_filtered_ordered_and_paged(local: Cloud) -> None:
+    for number in range(3):
+        local.call("POST", "tensorboards", {"displayName": f"board-{number}", "labels": {"team": "a" if number else "b"}})
+    _, page = local.call("GET", "tensorboards?filter=labels.team%3Da&orderBy=displayName%20desc&pageSize=1")
+    assert [board["displayName"] for board in page["tensorboards"]] == ["board-2"]
+    _, rest = local.call("GET", f"tensorboards?filter=labels.team%3Da&orderBy=displayName%20desc&pageToken={page['nextPageToken']}")
+    assert [board["displayName"] for board in rest["tensorboards"]] == ["board-1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ('display_name="a"', ["a"]),
+        ("NOT labels.team=x", ["b"]),
+        ("displayName=a OR displayName=b", ["a", "b"]),
+        ("labels:team AND score>0.5", ["a"]),
+        ('(score >= 0.1 AND displayName != "a")', ["b"]),
+    ],
+)
+def test_filters_read_as_google_writes_them(text: str, wanted: list[str]) -> None:
+    rows = [{"displayName": "a", "labels": {"team": "x"}, "score": 0.9}, {"displayName": "b", "score": 0.1}]
+    assert [row["displayName"] for row in filters.select(rows, text)] == wanted
+
+
+@pytest.mark.parametrize("text", ["in_orbit(x)", "a =", "((a=b)"])
+def test_a_filter_that_is_not_understood_is_refused_and_not_ignored(text: str) -> None:
+    with pytest.raises(Refusal, match="not emulated"):
+        filters.select([], text)
+
+
+def test_the_number_of_an_enum_is_read_from_the_client_library_and_not_from_its_place_in_a_list() -> None:
+    document = discovery.document("aiplatform", "v1")
+    assert document is not None
+    choices = tuple(document.schemas["GoogleCloudAiplatformV1Feature"]["properties"]["valueType"]["enum"])
+    assert enum_name("aiplatform", "v1", choices, 3) == "DOUBLE"
+    assert enum_name("aiplatform", "v1", choices, 13) == "BYTES"
+    assert enum_name("aiplatform", "v1", choices, 99) == 99
+
+
+def test_paths_lead_to_the_most_literal_method() -> None:
+    found = discovery.find("logging", "POST", "v2/projects/p/sinks")
+    assert found is not None
+    assert found[0].id == "projects.sinks.create"
+    found = discovery.find("serviceusage", "POST", "v1/projects/p/services/storage.googleapis.com:enable")
+    assert found is not None
+    assert found[0].id == "services.enable"

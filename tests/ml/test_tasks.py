@@ -1,0 +1,152 @@
+"""Every task goes from files to a measured, exported model, on data of any shape."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from environments import tasks
+from ml.data.ingest import ingest
+from ml.data.rows import DataError, read, write
+from ml.data.splits import split
+from ml.evaluation.baseline import compare
+from ml.evaluation.classification import evaluate
+from ml.export import formats
+from ml.export.formats import ExportError
+from ml.export.preprocessing import ImagePreprocessor, Preprocessor
+from ml.tasks import module, names
+from ml.training.examples import Examples, training_rows
+from tests.ml import drawn
+
+
+def _prepared(source: Path, task: str, out: Path) -> Path:
+    steps = module(task)
+    ingest(str(source), steps.KIND, out / "data", out)
+    split(out / "data/rows.parquet", out / "rows")
+    steps.preprocess(out / "rows/rows.parquet", None, out / "prepared")
+    return out
+
+
+def _trained(source: Path, task: str, out: Path, **settings: Any) -> dict[str, Any]:
+    _prepared(source, task, out)
+    module(task).train(out / "prepared", out / "model", report=lambda _: None, **settings)
+    module(task).export(out / "model/model.keras", out / "prepared", out / "model")
+    return evaluate(out / "model", out / "rows/rows.parquet", out)
+
+
+def test_tasks_yaml_and_the_modules_name_the_same_tasks() -> None:
+    declared = {task.name: task.kind for task in tasks().tasks}
+    assert {name: module(name).KIND for name in names()} == declared
+
+
+def test_an_unknown_task_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(DataError, match="nlp, vision"):
+        module("speech")
+
+
+def test_pictures_become_a_model_that_is_better_than_chance(tmp_path: Path) -> None:
+    measured = _trained(drawn.folder(tmp_path / "pictures", 40), "vision", tmp_path / "out")
+    assert measured["accuracy"] > measured["majority_accuracy"] + 0.2
+    assert sum(map(sum, measured["confusion"])) == measured["rows"] > 0
+    assert all("thumbnail" in sample for sample in measured["samples"])
+    assert (tmp_path / "out/model/saved_model/saved_model.pb").is_file()
+    assert json.loads((tmp_path / "out/model/export.json").read_text())["largest_difference"] <= formats.TOLERANCE
+
+
+def test_texts_become_a_model_that_keeps_up_with_the_baseline(tmp_path: Path) -> None:
+    measured = _trained(drawn.table(tmp_path / "texts.csv", 60), "nlp", tmp_path / "out")
+    assert measured["accuracy"] > 0.9
+    assert all("text" in sample for sample in measured["samples"])
+    comparison = compare(tmp_path / "out/model", tmp_path / "out/rows/rows.parquet")
+    assert comparison.accuracy == measured["accuracy"]
+    assert comparison.interval[1] >= 0
+
+
+def test_training_twice_gives_the_same_model(tmp_path: Path) -> None:
+    _prepared(drawn.table(tmp_path / "texts.csv", 20), "nlp", tmp_path / "out")
+    train = module("nlp").train
+    one, two = (train(tmp_path / "out/prepared", tmp_path / name, epochs=2, report=lambda _: None) for name in ("one", "two"))
+    assert one["loss"] == pytest.approx(two["loss"], rel=1e-5)
+
+
+def test_too_few_examples_are_refused(tmp_path: Path) -> None:
+    _prepared(drawn.table(tmp_path / "texts.csv", 20), "nlp", tmp_path / "out")
+    with pytest.raises(DataError, match="Add rows, raise the limit"):
+        module("nlp").train(tmp_path / "out/prepared", tmp_path / "model", limit=4)
+    assert not (tmp_path / "model").exists()
+
+
+def test_size_and_colour_follow_from_the_pictures(tmp_path: Path) -> None:
+    for side, colour, expected in ((28, False, (28, 1)), (40, True, (64, 3)), (300, True, (96, 3))):
+        root = tmp_path / f"{side}"
+        for shape in ("circle", "square"):
+            (root / shape).mkdir(parents=True)
+            for seed in range(8):
+                (root / shape / f"{seed}.jpg").write_bytes(drawn.picture(shape, seed, side, colour, "JPEG"))
+        _prepared(root, "vision", tmp_path / f"out-{side}")
+        chosen = Preprocessor.load(tmp_path / f"out-{side}/prepared/preprocessing.json")
+        assert isinstance(chosen, ImagePreprocessor)
+        assert (chosen.size, chosen.channels) == expected
+
+
+def test_a_limit_takes_the_classes_evenly() -> None:
+    examples = Examples(np.arange(100), np.array([0] * 90 + [1] * 10, np.int32))
+    assert np.bincount(examples.first(12).y).tolist() == [6, 6]
+    assert len(examples.first(1000)) == 100
+
+
+def test_accepted_labels_replace_the_truth_and_abstentions_leave_training(tmp_path: Path) -> None:
+    _prepared(drawn.table(tmp_path / "texts.csv", 20), "nlp", tmp_path / "out")
+    rows = tmp_path / "out/rows/rows.parquet"
+    training = read(rows, split="train").sort_by("id")
+    ids, truth = training["id"].to_pylist(), training["label"].to_pylist()
+    other = "good" if truth[0] == "bad" else "bad"
+    answers = {"id": ids[:2], "label": [other, truth[1]], "confidence": [0.9, 0.1], "accepted": [True, False]}
+    write(pa.table(answers), tmp_path / "labels.parquet")
+    kept = training_rows(rows, tmp_path / "labels.parquet")
+    assert kept["id"].to_pylist() == [ids[0], *ids[2:]]
+    assert kept["label"].to_pylist() == [other, *truth[2:]]
+
+
+def test_an_export_that_answers_differently_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _prepared(drawn.table(tmp_path / "texts.csv", 20), "nlp", tmp_path / "out")
+    module("nlp").train(tmp_path / "out/prepared", tmp_path / "out/model", epochs=1, report=lambda _: None)
+    for tolerance in (-1.0, float("nan")):
+        monkeypatch.setattr(formats, "TOLERANCE", tolerance)
+        with pytest.raises(ExportError, match="what is served would not be"):
+            module("nlp").export(tmp_path / "out/model/model.keras", tmp_path / "out/prepared", tmp_path / "exported")
+        assert not (tmp_path / "exported/model.tflite").exists()
+
+
+def test_a_test_row_of_an_unknown_class_is_refused(tmp_path: Path) -> None:
+    _trained(drawn.table(tmp_path / "texts.csv", 20), "nlp", tmp_path / "out", epochs=1)
+    table = read(tmp_path / "out/rows/rows.parquet")
+    strange = table.set_column(table.schema.get_field_index("label"), "label", pa.array(["strange"] * len(table)))
+    write(strange, tmp_path / "rows.parquet")
+    with pytest.raises(DataError, match="strange"):
+        evaluate(tmp_path / "out/model", tmp_path / "rows.parquet", tmp_path / "evaluated")
+
+
+def test_no_test_rows_are_measured_as_nothing(tmp_path: Path) -> None:
+    _trained(drawn.table(tmp_path / "texts.csv", 20), "nlp", tmp_path / "out", epochs=1)
+    write(read(tmp_path / "out/rows/rows.parquet", split="train"), tmp_path / "rows.parquet")
+    measured = evaluate(tmp_path / "out/model", tmp_path / "rows.parquet", tmp_path / "evaluated")
+    assert (measured["rows"], measured["accuracy"], measured["interval"]) == (0, 0.0, [0.0, 1.0])
+
+
+def test_the_inner_loop_runs_from_the_command_line_and_explains_its_errors(tmp_path: Path) -> None:
+    source = drawn.table(tmp_path / "texts.csv", 40)
+    command = [sys.executable, "-m", "ml.train", "--task", "nlp", "--out", str(tmp_path / "out"), "--cache", str(tmp_path), "--data"]
+    good = subprocess.run([*command, str(source), "--limit", "50"], capture_output=True, text=True, check=False)
+    assert good.returncode == 0, good.stderr
+    assert "epoch 1/" in good.stdout
+    assert "gate passed" in good.stdout
+    bad = subprocess.run([*command, str(tmp_path / "missing.csv")], capture_output=True, text=True, check=False)
+    assert bad.returncode == 1
+    assert bad.stderr.startswith("error: ")
+    assert "Traceback" not in bad.stderr
