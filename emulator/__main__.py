@@ -14,6 +14,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -34,6 +35,7 @@ CERTIFICATE_VARIABLES = (
     "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "HTTPLIB2_CA_CERTS",
 )  # fmt: skip
 FAULT = 2
+LEAST_FREE_BYTES = 1 << 17
 LOG_LINES = 10_000
 """What is kept of the logs of requests from one start to the next."""
 
@@ -61,7 +63,8 @@ def main() -> int:
 
 def explained(error: OSError | sqlite3.Error, state: Path) -> str:
     """What a fault of the machine means and what mends it."""
-    if is_full(error):
+    # SQLite says "disk I/O error" where the disk has no room for its index of the write-ahead log.
+    if is_full(error) or (state.is_dir() and shutil.disk_usage(state).free < LEAST_FREE_BYTES):
         return full_message(state)
     return f"{error}. State is in {state}; check that the folder can be written, or give another by --state."
 
@@ -96,35 +99,44 @@ async def _run(state: Path, images: Path, port: int) -> int:
     ensure_key(state / "key.json")
     environment = variables(port, authority.certificate, state / "key.json")
     cloud = Cloud(state, environment, table)
-    behaviours.load()
-    for log in (REQUESTS, FAULTS, DENIED):
-        cloud.store.trim(log, LOG_LINES)
-    for start in behaviours.STARTS:
-        await start(cloud)
     proxy = Proxy(cloud, authority, listener)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, cloud.stop, "")
-    serving = asyncio.ensure_future(proxy.serve())
-    serving.add_done_callback(lambda ended: None if ended.cancelled() else cloud.stop(f"Accepts no connections any more: {ended.exception()}"))
     card = state / "emulator.json"
-    console = f"http://127.0.0.1:{port}/"
-    described = {"pid": os.getpid(), "port": port, "console": console, "ca": str(authority.certificate), "environment": environment}
-    beside = card.with_name("emulator.json.new")
-    beside.write_text(json.dumps(described, indent=2))
-    os.replace(beside, card)
-    print(f"The local Google Cloud is ready: {console} (state in {state}). Ctrl-C ends it.", flush=True)
+    serving: asyncio.Task[None] | None = None
     try:
+        await _start(cloud)
+        serving = asyncio.ensure_future(proxy.serve())
+        serving.add_done_callback(
+            lambda ended: None if ended.cancelled() else cloud.stop(f"Accepts no connections any more: {ended.exception()}")
+        )
+        console = f"http://127.0.0.1:{port}/"
+        described = {"pid": os.getpid(), "port": port, "console": console, "ca": str(authority.certificate), "environment": environment}
+        beside = card.with_name("emulator.json.new")
+        beside.write_text(json.dumps(described, indent=2))
+        os.replace(beside, card)
+        print(f"The local Google Cloud is ready: {console} (state in {state}). Ctrl-C ends it.", flush=True)
         fault = await cloud.stopped()
     finally:
         card.unlink(missing_ok=True)
-        serving.cancel()
+        if serving is not None:
+            serving.cancel()
         listener.close()
         await proxy.close()
         await cloud.close()
     if fault:
         raise Fault(fault)
     return 0
+
+
+async def _start(cloud: Cloud) -> None:
+    """Signals, behaviours, and what a kill left half done."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, cloud.stop, "")
+    behaviours.load()
+    for log in (REQUESTS, FAULTS, DENIED):
+        cloud.store.trim(log, LOG_LINES)
+    for start in behaviours.STARTS:
+        await start(cloud)
 
 
 def variables(port: int, certificate: Path, key: Path) -> dict[str, str]:

@@ -19,6 +19,9 @@ Json = dict[str, Any]
 
 EMPTY = "google.protobuf.Empty"
 CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 412: 9, 416: 11, 429: 8, 499: 1, 500: 13, 503: 14, 504: 4}
+GLANCE_SECONDS = 2.0
+"""How long a read of a running operation is held: clients sleep between two reads, longer each time, and would see its end late."""
+WAIT_SECONDS = 30.0
 SERVICE = "operations"
 """Operations have names of their own, whatever API made them; they are kept in one collection."""
 

@@ -12,6 +12,7 @@ from emulator import filters
 from emulator.behaviours import COMPLETIONS, DEFAULTS, SHORT_NAMES, Call, Json, Refusal, Response, not_emulated
 from emulator.clock import etag, now, number
 from emulator.discovery import Document, Method, short
+from emulator.operations import GLANCE_SECONDS, WAIT_SECONDS
 from emulator.projects import project_number
 from emulator.validation import STANDARD_PARAMETERS, camel
 
@@ -117,7 +118,7 @@ class Resources:
                 apply_mask(new, given, path, properties)
         elif call.http == "PUT":
             new = {key: value for key, value in old.items() if properties.get(key, {}).get("mark") == "output" or key in IDENTITY}
-            new |= given
+            new |= {key: value for key, value in given.items() if value is not None}
         else:
             merge(new, given)
         complete(method, new, call.name)
@@ -197,7 +198,9 @@ class Resources:
 
     async def _operation(self, call: Call) -> Json:
         if call.verb in ("get", "wait", "getOperation"):
-            return await self._cloud.operations.get(call.name.removesuffix("/wait"), 30 if call.verb == "wait" else 0)
+            return await self._cloud.operations.get(
+                call.name.removesuffix("/wait"), WAIT_SECONDS if call.verb == "wait" else GLANCE_SECONDS
+            )
         if call.verb == "list":
             return {"operations": self._cloud.operations.list(call.name)}
         if call.verb == "cancel":
@@ -359,7 +362,7 @@ def apply_mask(old: Json, given: Json, path: str, properties: Json) -> None:
         raise Refusal(400, "INVALID_ARGUMENT", f"Invalid update_mask: the resource has no field '{path}'.")
     for part in parts[:-1]:
         old, given = old.setdefault(part, {}), (given or {}).get(part) or {}
-    if given and parts[-1] in given:
+    if given and given.get(parts[-1]) is not None:
         old[parts[-1]] = given[parts[-1]]
     else:
         old.pop(parts[-1], None)

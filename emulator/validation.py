@@ -114,7 +114,8 @@ def _object(described: Document, schema: Json, value: Json, path: str, partial: 
             continue
         item, found = _conform(described, inner, item, where, partial)
         violations += found
-        if item is not None and inner.get("mark") != "output":
+        # In an update, null clears a field.
+        if (item is not None or partial) and inner.get("mark") != "output":
             result[name] = item
     return result, violations
 

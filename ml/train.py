@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("build/train"), help="where results go (default: %(default)s)")
     parser.add_argument("--cache", type=Path, default=Path(".playbook/data"), help="where fetched data is kept (default: %(default)s)")
     given = parser.parse_args(arguments)
-    if min(given.limit or 1, given.epochs or 1) < 1 or 0 in (given.limit, given.epochs):
+    if any(number is not None and number < 1 for number in (given.limit, given.epochs)):
         parser.error("--limit and --epochs must be at least 1, otherwise nothing is learnt")
     # TensorFlow reads it when it is loaded; its notices about missing GPUs would bury the metrics.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(task: str, data: str | None, out: Path, cache: Path, limit: int | None, epochs: int | None, report: Callable[[str], None]) -> None:
     """Every step from data to verdict, reporting as it goes."""
     steps = module(task)
-    settings = next(one for one in tasks().tasks if one.name == task)
+    settings = tasks().named(task)
     shutil.rmtree(out, ignore_errors=True)
     ingested = ingest(data or settings.dataset, steps.KIND, out / "data", cache, report)
     splits = split(out / "data/rows.parquet", out / "rows")

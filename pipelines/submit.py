@@ -56,7 +56,10 @@ def submit(clients: Clients, task: str, rows_uri: str, declared: bool) -> Any:
 
 
 def main() -> int:
-    """Submit one run and print its resource name; the exit status is 2 when the configuration is wrong."""
+    """Submit one run and print its resource name; 1 when Google Cloud refuses it, 2 when the configuration is wrong."""
+    from google.api_core.exceptions import GoogleAPICallError
+    from google.auth.exceptions import GoogleAuthError
+
     parser = argparse.ArgumentParser(prog="python -m pipelines.submit", description=__doc__)
     parser.add_argument("--env", default=os.environ.get("ENV", "local"), help="environment (default: ENV, or local)")
     parser.add_argument("--task", required=True, help="name in environments/tasks.yaml")
@@ -68,6 +71,10 @@ def main() -> int:
     except (ConfigurationError, KeyError) as error:
         print(error.args[0], file=sys.stderr)
         return 2
+    except (GoogleAPICallError, GoogleAuthError) as error:
+        command = f"playbook run --env {arguments.env} -- python -m pipelines.submit …"
+        print(f"Google Cloud refused the run, and nothing was started: {error}. Mend that, or reach it by: {command}", file=sys.stderr)
+        return 1
     print(job.resource_name)
     return 0
 

@@ -61,7 +61,12 @@ async def deploy(call: Call, cloud: Cloud) -> Json:
 
     async def work() -> Json:
         await cloud.servers.open(name, deployed, model)
-        endpoint = cloud.resources.load(call, name)
+        try:
+            endpoint = cloud.resources.load(call, name)
+        except Refusal:
+            # Deleted meanwhile.
+            await cloud.servers.close(name, deployed_id)
+            raise
         endpoint["deployedModels"] = [*endpoint.get("deployedModels", []), deployed]
         endpoint |= {"trafficSplit": split or endpoint.get("trafficSplit", {}), "updateTime": now()}
         with cloud.store.transaction():

@@ -14,7 +14,18 @@ if TYPE_CHECKING:
 JOBS = "projects.locations.customJobs"
 KIND = "CustomJob"
 GLANCE_SECONDS = 4.0
-NOT_RUN = ("hyperparameterTuningJobs", "batchPredictionJobs", "trainingPipelines", "nasJobs", "dataLabelingJobs")
+NOT_RUN = (
+    "hyperparameterTuningJobs",
+    "batchPredictionJobs",
+    "trainingPipelines",
+    "tuningJobs",
+    "schedules",
+    "modelDeploymentMonitoringJobs",
+    "modelMonitors.modelMonitoringJobs",
+    "notebookExecutionJobs",
+    "dataLabelingJobs",
+    "nasJobs",
+)
 
 
 @on("aiplatform", f"{JOBS}.create")

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 JOBS = "projects.locations.pipelineJobs"
 KIND = "PipelineJob"
 UNFINISHED = ("PIPELINE_STATE_PENDING", "PIPELINE_STATE_RUNNING", "PIPELINE_STATE_CANCELLING")
+GLANCE_SECONDS = 3.0
+"""How long the first read of a running job waits for its end: a short job is seen to have ended by the first."""
 WAIT_SECONDS = 25.0
-"""How long a read of a running job may wait for its end."""
+"""How long the reads of a waiting client do."""
 WAITER_SLEEPS = (4.5, 7.0)
 """`PipelineJob.wait()` sleeps five seconds between two reads. A read that comes so long after another waits for the end, which
 is then seen when it comes and not up to five seconds later; whoever reads more often wants to see the steps and is answered."""
@@ -74,11 +76,13 @@ async def create(call: Call, cloud: Cloud) -> Json:
 
 @on("aiplatform", f"{JOBS}.get")
 async def get(call: Call, cloud: Cloud) -> Json:
-    """The job; of a running one that `PipelineJob.wait()` reads, its state after its end or after some time."""
+    """The job; of a running one that `PipelineJob.wait()` reads, its state after its end or after a while."""
     cloud.resources.load(call)
     if cloud.pipelines.get(call.name):
-        slept = time.monotonic() - _last_read.get(call.name, 0.0)
-        if WAITER_SLEEPS[0] <= slept <= WAITER_SLEEPS[1]:
+        slept = time.monotonic() - _last_read[call.name] if call.name in _last_read else None
+        if slept is None:
+            await cloud.pipelines.wait(call.name, GLANCE_SECONDS)
+        elif WAITER_SLEEPS[0] <= slept <= WAITER_SLEEPS[1]:
             await cloud.pipelines.wait(call.name, WAIT_SECONDS)
         _last_read[call.name] = time.monotonic()
     if run := cloud.pipelines.get(call.name):

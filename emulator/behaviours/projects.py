@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emulator.behaviours import Call, Json, Refusal, on, route
+from emulator.operations import GLANCE_SECONDS
 from emulator.projects import ENABLED_AT_BIRTH
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ async def operation(call: Call, cloud: Cloud) -> Json:
     name = call.params["name"]
     if name.endswith("/operations"):
         return {"operations": cloud.operations.list(name)}
-    return await cloud.operations.get(name)
+    return await cloud.operations.get(name, GLANCE_SECONDS)
 
 
 @route(r"longrunning\.googleapis\.com", "POST", r"/v1/(?P<name>.+):cancel")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from emulator import validation
 from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, on
 from emulator.engines.objects import BLOCK, blocks
 from emulator.projects import project_number
@@ -151,17 +150,11 @@ async def update_object(call: Call, cloud: Cloud) -> Json:
     """Metadata is merged by PATCH and replaced by PUT."""
     bucket, name = call.params["bucket"], call.params["object"]
     found = existing(call, cloud, bucket, name)
-    fields = dict(call.body)
-    # A patch removes a key of custom metadata by null, which validation has taken out of the body already.
-    sent = _json(call.raw)
-    if call.http == "PATCH":
-        for field, value in sent.items():
-            if value is None:
-                fields[field] = None
-            elif field == "metadata" and isinstance(value, dict):
-                merged = {**found.get("metadata", {}), **value}
-                fields["metadata"] = {key: item for key, item in merged.items() if item is not None} or None
-    return cloud.objects.update(bucket, name, {key: fields[key] for key in fields if key not in ("name", "bucket", "generation", "size")})
+    fields = {key: value for key, value in call.body.items() if key not in ("name", "bucket", "generation", "size")}
+    if call.http == "PATCH" and fields.get("metadata"):
+        merged = {**found.get("metadata", {}), **fields["metadata"]}
+        fields["metadata"] = {key: value for key, value in merged.items() if value is not None} or None
+    return cloud.objects.update(bucket, name, fields)
 
 
 @on("storage", "objects.delete")
@@ -309,10 +302,3 @@ def _http_date(stamp: str) -> str:
     from email.utils import format_datetime
 
     return format_datetime(datetime.fromisoformat(stamp), usegmt=True)
-
-
-def _json(raw: bytes) -> Json:
-    import json
-
-    value: Any = json.loads(raw or b"{}")
-    return {validation.camel(key): item for key, item in value.items()} if isinstance(value, dict) else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,7 @@ async def resume(call: Call, cloud: Cloud) -> Json | Response:
             total = str(have)
     if total == "*" or have < int(total):
         return Response(b"", 308, {"Range": f"bytes=0-{have - 1}"} if have else {})
-    checked = Call(**{**call.__dict__, "query": kept["conditions"]})
+    checked = replace(call, query=kept["conditions"])
     writable(checked, cloud, kept["bucket"], kept["name"])
     resource = _checked(cloud, kept["bucket"], kept["name"], file, kept["fields"])
     cloud.store.of(SESSIONS).put(session, "Upload", {**kept, "finished": True})

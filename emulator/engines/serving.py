@@ -32,6 +32,8 @@ START_SECONDS = 120.0
 """Time that a server has to become healthy, unless the model's `deploymentTimeout` says otherwise."""
 ANSWER_SECONDS = 60.0
 """Vertex AI's limit for one prediction."""
+RECONNECT = urllib3.Retry(3, status=0, redirect=0, backoff_factor=0.05, allowed_methods=None, raise_on_status=False)
+"""A server may drop a connection that waits in its queue, or that it has kept for long; a prediction can be asked for again."""
 HEALTH_SECONDS = 5.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.01, 0.25
 CONNECTIONS = 32
@@ -79,11 +81,14 @@ class Servers:
         """Status, content type and body of a server's answer to a prediction request."""
         try:
             headers = {"Content-Type": content_type}
-            answer = await self._request(server, "POST", server.predict_route, body=body, headers=headers, timeout=ANSWER_SECONDS)
+            asked = self._request(server, "POST", server.predict_route, body=body, headers=headers, timeout=ANSWER_SECONDS)
+            answer = await asyncio.wait_for(asked, ANSWER_SECONDS)
+        except TimeoutError:
+            message = f"The model server did not answer within {ANSWER_SECONDS:.0f} s. Its last line was: {server.last[-1]}"
+            raise Refusal(504, "DEADLINE_EXCEEDED", message) from None
         except urllib3.exceptions.HTTPError as error:
-            raise Refusal(
-                503, "UNAVAILABLE", f"The model server did not answer: {error}. Its log: {server.last[-1] if server.last else 'empty'}"
-            ) from None
+            message = f"The model server did not answer: {error}. Its last line was: {server.last[-1]}"
+            raise Refusal(503, "UNAVAILABLE", message) from None
         return answer.status, answer.headers.get("Content-Type", "application/json"), answer.data
 
     async def close(self, endpoint: str, deployed_id: str) -> None:
@@ -133,7 +138,7 @@ class Servers:
             },
         )
         process = await self.cloud.supervisor.start(command, log)
-        pool = urllib3.HTTPConnectionPool("127.0.0.1", port, maxsize=CONNECTIONS, retries=False)
+        pool = urllib3.HTTPConnectionPool("127.0.0.1", port, maxsize=CONNECTIONS, retries=RECONNECT)
         server = Server(process, pool, predict, asyncio.create_task(process.wait()), last)
         limit = float(str(container.get("deploymentTimeout", "")).rstrip("s") or START_SECONDS)
         fault = await self._unhealthy(server, health, limit)
@@ -160,7 +165,7 @@ class Servers:
             if server.ended.done():
                 return f"ended with exit code {server.ended.result().code}"
             try:
-                answer = await self._request(server, "GET", route, timeout=HEALTH_SECONDS)
+                answer = await self._request(server, "GET", route, timeout=HEALTH_SECONDS, retries=False)
                 if answer.status == 200:
                     return ""
             except urllib3.exceptions.HTTPError:

@@ -6,7 +6,7 @@ Its key never leaves the state folder, it may sign for Google's hosts only (name
 from __future__ import annotations
 
 import ssl
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ class Authority:
             _make(self.certificate, self._key)
         self.context = lru_cache(maxsize=256)(self._context)
 
-    @lru_cache(maxsize=1)  # noqa: B019  one authority lives as long as the process
+    @cached_property
     def _signer(self) -> trustme.CA:
         import trustme
 
@@ -39,7 +39,7 @@ class Authority:
     def _context(self, host: str) -> ssl.SSLContext:
         """Server side of TLS for `host`. Clients that speak HTTP/1.1 get it; those that offer HTTP/2 alone speak gRPC."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._signer().issue_cert(host, common_name=host[:64]).configure_cert(context)
+        self._signer.issue_cert(host, common_name=host[:64]).configure_cert(context)
         context.set_alpn_protocols(["http/1.1", "h2"])
         return context
 

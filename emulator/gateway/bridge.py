@@ -33,6 +33,8 @@ from google.rpc import status_pb2
 
 THREADS = 64
 PULL_SECONDS = 0.05
+IMPORTING = threading.Lock()
+"""Two threads that import one library at a time meet it half imported."""
 METHOD = re.compile(
     r'\.(?P<shape>unary_unary|unary_stream)\(\s*"/(?P<service>[\w.]+)/(?P<method>\w+)",\s*'
     r"request_serializer=(?P<request>[\w.]+?)\.(?:serialize|SerializeToString),\s*"
@@ -143,7 +145,8 @@ def index() -> dict[tuple[str, str], Method]:
 @cache
 def types(method: Method) -> tuple[Any, Any]:
     """Message types of request and response."""
-    transport = importlib.import_module(f"{method.module}.grpc")
+    with IMPORTING:
+        transport = importlib.import_module(f"{method.module}.grpc")
 
     def resolve(dotted: str) -> Any:
         value: Any = transport
@@ -158,7 +161,8 @@ def types(method: Method) -> tuple[Any, Any]:
 def rules(method: Method) -> list[dict[str, str]]:
     """HTTP rules of a method, in the form of `google.api_core.path_template`."""
     try:
-        base = importlib.import_module(f"{method.module}.rest_base")
+        with IMPORTING:
+            base = importlib.import_module(f"{method.module}.rest_base")
     except ModuleNotFoundError:
         verb, uri, body = RULES[method.name]
         return [{"method": verb, "uri": uri, **({"body": body} if body else {})}]

@@ -20,6 +20,7 @@ from infra.terraform.errors import TerraformFailed
 from infra.terraform.providers import Source
 from infra.terraform.rest import Google, Refused
 from infra.terraform.stack import CONFIGURATION, Counts, Stack
+from infra.terraform.standin.types import table
 
 if TYPE_CHECKING:
     from google.cloud import storage
@@ -283,10 +284,10 @@ def _prepared(environment: str, folder: Path, say: Say) -> Iterator[tuple[Run, d
         # Synthesis waits for Node most of the time, so everything else that takes long is done meanwhile.
         terraform = pool.submit(binary.find, variables)
         client = pool.submit(_storage, clients)
-        source, types = providers.installed(variables, Path.home()), types_in(out)
-        ready = None if source else held.enter_context(providers.stand_in(types))
+        source, planned_only = providers.installed(variables, Path.home()), types_in(out) - table().keys()
+        ready = None if source else held.enter_context(providers.stand_in(planned_only))
         needs = synthesise(environment, out)
-        if ready and (more := types_in(out)) - types:
+        if ready and (more := types_in(out) - table().keys()) - planned_only:
             ready = held.enter_context(providers.stand_in(more))
         source = ready() if ready else source
         assert source is not None

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ml.export.preprocessing import FIRST_WORD, PADDING
-from ml.training.examples import Examples
+from ml.export.preprocessing import FIRST_WORD, PADDING, TextPreprocessor
 from ml.training.fitting import Recipe
 
 if TYPE_CHECKING:
@@ -20,13 +19,13 @@ WIDTH = 32
 FILTERS = 64
 
 
-def build(examples: Examples, classes: int) -> keras.Model:
-    """The model for texts like these: (batch, 2 × length) int32 → (batch, classes) probabilities."""
+def build(preprocessor: TextPreprocessor) -> keras.Model:
+    """The model for texts prepared this way: (batch, 2 × length) int32 → (batch, classes) probabilities."""
     import keras
     from keras import layers, ops
 
-    length = examples.x.shape[1] // 2
-    ids = max(int(examples.x.max(initial=0)) + 1, FIRST_WORD + 1)
+    length, classes = preprocessor.length, len(preprocessor.classes)
+    ids = FIRST_WORD + len(preprocessor.vocabulary)
     inputs = keras.Input((2 * length,), dtype="int32", name="tokens")
 
     present = ops.expand_dims(ops.cast(ops.not_equal(inputs, PADDING), "float32"), -1)

@@ -6,7 +6,6 @@ from typing import Any
 
 from ml.data.rows import Kind
 from ml.export import formats
-from ml.export.preprocessing import Preprocessor
 from ml.nlp import network, preparation
 from ml.training import fitting
 
@@ -22,8 +21,7 @@ def train(
     prepared: Path, out: Path, *, limit: int | None = None, epochs: int | None = None, report: Callable[[str], None] = print
 ) -> dict[str, Any]:
     """Write `model.keras` and `history.json` into `out`; returns the final metrics."""
-    known = len(Preprocessor.load(prepared / "preprocessing.json").classes)
-    return fitting.fit(network.RECIPE, prepared, out, known, limit=limit, epochs=epochs, report=report)
+    return fitting.fit(network.RECIPE, prepared, out, limit=limit, epochs=epochs, report=report)
 
 
 def export(model: Path, prepared: Path, out: Path) -> None:

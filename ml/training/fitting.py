@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml.data.rows import DataError, replacing, write_json
+from ml.export.preprocessing import Preprocessor
 from ml.training.examples import Examples, load
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ BATCHES_PER_EPOCH = 12
 class Recipe:
     """What the loop needs to know of a task."""
 
-    build: Callable[[Examples, int], keras.Model]
-    """From the training examples and the number of classes; the output is a probability for each class."""
+    build: Callable[[Any], keras.Model]
+    """From the preprocessor, which knows the input's shape and the classes; the output is a probability for each class."""
     inputs: Callable[[tf.Tensor], tf.Tensor]
     """From stored arrays to what the model takes."""
     augment: Callable[[tf.Tensor], tf.Tensor]
@@ -47,15 +48,14 @@ class Recipe:
 
 
 def fit(
-    recipe: Recipe, prepared: Path, out: Path, known: int, *, limit: int | None, epochs: int | None, report: Callable[[str], None]
+    recipe: Recipe, prepared: Path, out: Path, *, limit: int | None, epochs: int | None, report: Callable[[str], None]
 ) -> dict[str, Any]:
     """Train a model and write `model.keras` and `history.json` into `out`.
 
     Args:
         recipe: The task's model and settings.
-        prepared: Folder with arrays.
+        prepared: Folder with arrays and `preprocessing.json`.
         out: Folder to write into.
-        known: How many classes there are.
         limit: Learn from so many examples only.
         epochs: In place of the recipe's own choice.
         report: Told the metrics of each epoch.
@@ -85,7 +85,7 @@ def fit(
     batch = int(np.clip(len(training) // BATCHES_PER_EPOCH, SMALLEST_BATCH, recipe.batch))
     steps = -(-len(training) // batch)
     rounds = epochs if epochs is not None else int(np.clip(-(-recipe.steps // steps), *recipe.epochs))
-    model = recipe.build(training, known)
+    model = recipe.build(Preprocessor.load(prepared / "preprocessing.json"))
     model.compile(
         optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps * rounds)),
         loss="sparse_categorical_crossentropy",
@@ -101,6 +101,8 @@ def fit(
         _batches(tf, training, batch, varied, shuffle=True),
         validation_data=_batches(tf, validation, 256, recipe.inputs, shuffle=False) if len(validation) else None,
         epochs=rounds,
+        # The batches are shuffled already.
+        shuffle=False,
         verbose=0,
         callbacks=[lines],
     ).history

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ml.training.examples import Examples
+from ml.export.preprocessing import ImagePreprocessor
 from ml.training.fitting import Recipe
 
 if TYPE_CHECKING:
@@ -16,13 +16,14 @@ SMALLEST = 8
 DENSE = 96
 
 
-def build(examples: Examples, classes: int) -> keras.Model:
-    """The CNN for pictures like these: (batch, size, size, channels) float32 in [0, 1] → (batch, classes) probabilities."""
+def build(preprocessor: ImagePreprocessor) -> keras.Model:
+    """The CNN for pictures prepared this way: (batch, size, size, channels) float32 in [0, 1] → (batch, classes) probabilities."""
     import keras
     from keras import layers
 
-    inputs = keras.Input(examples.x.shape[1:], name="pictures")
-    x, side = inputs, examples.x.shape[1]
+    side = preprocessor.size
+    inputs = keras.Input((side, side, preprocessor.channels), name="pictures")
+    x = inputs
     for filters in FILTERS:
         x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
         x = layers.MaxPooling2D()(x)
@@ -32,7 +33,7 @@ def build(examples: Examples, classes: int) -> keras.Model:
     x = layers.Flatten()(x)
     x = layers.Dense(DENSE, activation="relu")(x)
     x = layers.Dropout(0.3)(x)
-    return keras.Model(inputs, layers.Dense(classes, activation="softmax")(x), name="vision")
+    return keras.Model(inputs, layers.Dense(len(preprocessor.classes), activation="softmax")(x), name="vision")
 
 
 def scaled(pictures: Any) -> Any:

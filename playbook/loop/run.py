@@ -117,8 +117,8 @@ def beside(work: Callable[[], Found]) -> Future[Found]:
 
 
 def _last_words(result: Result, written: Path) -> str:
-    verdict = "every model passed its gate, is deployed and answers" if result.passed else "not every model is deployed and answers"
+    if result.failure:
+        return f"\nReport, as far as the run went: {written}"
+    verdict = "Every model passed its gate, is deployed and answers" if result.passed else "Not every model passed its gate"
     look = "make emulator, then open the console that it names" if result.emulated else "open the project in the Google Cloud console"
-    return (
-        f"\n{verdict[0].upper()}{verdict[1:]} ({result.record.elapsed:.1f} s).\nReport: {written}\nLook around in what was built: {look}."
-    )
+    return f"\n{verdict} ({result.record.elapsed:.1f} s).\nReport: {written}\nLook around in what was built: {look}."

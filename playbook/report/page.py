@@ -131,6 +131,8 @@ def _accuracy(result: Result, task: str, model: Summary) -> str:
     marks = [("majority class", measured["majority_accuracy"])]
     if result.rows[task].dataset["declared"]:
         marks.append(("gate", _gates(result, task)))
+    if baseline := measured.get("baseline"):
+        marks.append(("TF-IDF", baseline["baseline_accuracy"]))
     interval = measured.get("interval")
     parts = [
         "<h3>Accuracy</h3>",
@@ -139,6 +141,12 @@ def _accuracy(result: Result, task: str, model: Summary) -> str:
         f", 95 % interval {interval[0]:.4f} to {interval[1]:.4f}" if interval else "",
         f"; macro F1 {measured['macro_f1']:.4f}.</p>",
     ]
+    if baseline:
+        low, high = baseline["interval"]
+        parts.append(
+            f"<p>Baseline, TF-IDF with logistic regression on the same rows: {baseline['baseline_accuracy']:.4f}; ours minus baseline, "
+            f"95 % interval {low:+.4f} to {high:+.4f}.</p>"
+        )
     if gate:
         word = '<span class="good">✓ passed</span>' if gate["passed"] else '<span class="bad">✗ refused</span>'
         parts.append(f"<p>Gate: {word}: {escape('; '.join(gate['reasons']))}</p>")

@@ -41,14 +41,15 @@ def deploy(clients: Clients, task: str, version: str) -> Deployment:
     """
     aiplatform = clients.vertex()
     endpoint = aiplatform.Endpoint(clients.names.endpoint(task))
+    model = clients.names.model_id(task)
     serving = clients.names.environment.serving
     changed = False
     try:
-        deployed = _deployed(endpoint, version)
+        deployed = _deployed(endpoint, model, version)
     except NotFound:
         environment = clients.names.environment.name
         raise RolloutError(
-            f"the endpoint {endpoint.resource_name} does not exist, so version {version} cannot serve. Nothing was changed. "
+            f"the endpoint {clients.names.endpoint(task)} does not exist, so version {version} cannot serve. Nothing was changed. "
             f"Terraform declares it: python -m infra.terraform apply --env {environment} --stack serving"
         ) from None
     if deployed is None:
@@ -62,7 +63,7 @@ def deploy(clients: Clients, task: str, version: str) -> Deployment:
             service_account=clients.names.service_account("serving"),
         )
         changed = True
-        deployed = _deployed(endpoint, version)
+        deployed = _deployed(endpoint, model, version)
         if deployed is None:
             raise RolloutError(
                 f"Vertex AI reports that version {version} was deployed to {endpoint.resource_name}, but does not list it. "
@@ -71,13 +72,16 @@ def deploy(clients: Clients, task: str, version: str) -> Deployment:
     elif endpoint.traffic_split != {deployed.id: 100}:
         endpoint.update(traffic_split={deployed.id: 100})
         changed = True
-    idle = tuple(model.id for model in endpoint.list_models() if model.id != deployed.id)
-    for model in idle:
-        endpoint.undeploy(model)
+    idle = tuple(one.id for one in endpoint.list_models() if one.id != deployed.id)
+    for one in idle:
+        endpoint.undeploy(one)
     return Deployment(endpoint.resource_name, version, deployed.id, changed, idle)
 
 
-def _deployed(endpoint: Any, version: str) -> Any | None:
+def _deployed(endpoint: Any, model: str, version: str) -> Any | None:
     """The endpoint's deployed model of that version; the newest, should a rollout that was cut off have left two."""
-    found = [model for model in endpoint.list_models() if model.model_version_id == version]
-    return max(found, key=lambda model: model.create_time, default=None)
+
+    of_version = [one for one in endpoint.list_models() if one.model_version_id == version]
+    # Google answers with the project's number where names have its id, so only the last part is compared.
+    found = [one for one in of_version if one.model.partition("@")[0].endswith(f"/models/{model}")]
+    return max(found, key=lambda one: one.create_time, default=None)

@@ -50,7 +50,8 @@ class Local:
         return answer.status, json.loads(answer.body or b"{}")
 
     def call(self, http: str, path: str, body: Any = None, **where: str) -> tuple[int, Any]:
-        return self.run(self.ask(http, path, body, **where))
+        status, answer = self.run(self.ask(http, path, body, **where))
+        return status, answer
 
     def restart(self) -> None:
         """As after a kill: what was in memory is gone, the state is there."""

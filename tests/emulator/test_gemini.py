@@ -177,7 +177,7 @@ assert model.count_tokens("hello world").total_tokens == 2
 
 @pytest.mark.long
 def test_the_models_of_the_vertex_library_reach_it_over_grpc() -> None:
-    subprocess.run([sys.executable, "-W", "ignore", "-c", VERTEX_CLIENT], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", VERTEX_CLIENT], check=True, timeout=110)
 
 
 OLD_CLIENT = """
@@ -196,4 +196,4 @@ assert "models/gemini-embedding-001" in [one.name for one in genai.list_models()
 @pytest.mark.long
 @pytest.mark.parametrize("transport", ["rest", "grpc"])
 def test_the_older_client_reaches_it_over_rest_and_grpc(transport: str) -> None:
-    subprocess.run([sys.executable, "-W", "ignore", "-c", OLD_CLIENT.format(transport=transport)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", OLD_CLIENT.format(transport=transport)], check=True, timeout=110)

@@ -126,6 +126,7 @@ async def ended(local: "Local", name: str) -> dict[str, Any]:
         assert status == 200, job
         if "endTime" in job:
             return dict(job)
+        await local.cloud.pipelines.wait(name, 10)
 
 
 def run(local: "Local", spec: dict[str, Any], parameters: dict[str, Any] | None = None, policy: str = "") -> dict[str, Any]:

@@ -33,6 +33,23 @@ def test_content_and_metadata_come_back_as_they_were_sent(bucket: storage.Bucket
     assert (found.download_as_bytes(), found.metadata, found.content_type) == (b"hello", {"task": "vision"}, "text/plain")
 
 
+def test_a_patch_adds_and_clears_metadata(bucket: storage.Bucket) -> None:
+    blob = bucket.blob("labelled")
+    blob.metadata = {"task": "vision", "old": "1"}
+    blob.upload_from_string("x")
+    blob.metadata = {"old": None, "new": "2"}
+    blob.patch()
+    assert bucket.get_blob("labelled").metadata == {"task": "vision", "new": "2"}
+    bucket.labels = {"a": "1", "b": "2"}
+    bucket.patch()
+    labels = bucket.labels
+    del labels["a"]
+    bucket.labels = labels
+    bucket.patch()
+    bucket.reload()
+    assert bucket.labels == {"b": "2"}
+
+
 def test_an_upload_in_chunks_can_be_read_in_ranges(bucket: storage.Bucket) -> None:
     content = bytes(range(256)) * 4096
     blob = bucket.blob("large.bin", chunk_size=256 * 1024)

@@ -55,7 +55,8 @@ def apply(folder: Path) -> str:
 
 
 def destroy(folder: Path) -> None:
-    subprocess.run([sys.executable, "-m", "infra.terraform", "destroy", "--env", "dev", "--folder", str(folder)], check=True)
+    verb = [word if word != "apply" else "destroy" for word in APPLY]
+    subprocess.run([*verb, "--folder", str(folder)], check=True)
 
 
 def test_terraform_saves_its_state_when_the_runner_is_killed(tmp_path: Path) -> None:

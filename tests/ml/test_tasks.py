@@ -39,6 +39,14 @@ def _trained(source: Path, task: str, out: Path, **settings: Any) -> dict[str, A
     return evaluate(out / "model", out / "rows/rows.parquet", out)
 
 
+@pytest.fixture(scope="module")
+def trained_on_texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a text model that was trained, exported and measured."""
+    out = tmp_path_factory.mktemp("nlp")
+    _trained(drawn.table(out / "texts.csv", 60), "nlp", out)
+    return out
+
+
 def test_tasks_yaml_and_the_modules_name_the_same_tasks() -> None:
     declared = {task.name: task.kind for task in tasks().tasks}
     assert {name: module(name).KIND for name in names()} == declared
@@ -50,7 +58,7 @@ def test_an_unknown_task_is_refused_with_the_known_ones() -> None:
 
 
 def test_pictures_become_a_model_that_is_better_than_chance(tmp_path: Path) -> None:
-    measured = _trained(drawn.folder(tmp_path / "pictures", 40), "vision", tmp_path / "out")
+    measured = _trained(drawn.folder(tmp_path / "pictures", 40), "vision", tmp_path / "out", epochs=12)
     assert measured["accuracy"] > measured["majority_accuracy"] + 0.2
     assert sum(map(sum, measured["confusion"])) == measured["rows"] > 0
     assert all("thumbnail" in sample for sample in measured["samples"])
@@ -58,11 +66,11 @@ def test_pictures_become_a_model_that_is_better_than_chance(tmp_path: Path) -> N
     assert json.loads((tmp_path / "out/model/export.json").read_text())["largest_difference"] <= formats.TOLERANCE
 
 
-def test_texts_become_a_model_that_keeps_up_with_the_baseline(tmp_path: Path) -> None:
-    measured = _trained(drawn.table(tmp_path / "texts.csv", 60), "nlp", tmp_path / "out")
+def test_texts_become_a_model_that_keeps_up_with_the_baseline(trained_on_texts: Path) -> None:
+    measured = json.loads((trained_on_texts / "evaluation.json").read_text())
     assert measured["accuracy"] > 0.9
     assert all("text" in sample for sample in measured["samples"])
-    comparison = compare(tmp_path / "out/model", tmp_path / "out/rows/rows.parquet")
+    comparison = compare(trained_on_texts / "model", trained_on_texts / "rows/rows.parquet")
     assert comparison.accuracy == measured["accuracy"]
     assert comparison.interval[1] >= 0
 
@@ -72,6 +80,12 @@ def test_training_twice_gives_the_same_model(tmp_path: Path) -> None:
     train = module("nlp").train
     one, two = (train(tmp_path / "out/prepared", tmp_path / name, epochs=2, report=lambda _: None) for name in ("one", "two"))
     assert one["loss"] == pytest.approx(two["loss"], rel=1e-5)
+
+
+def test_words_that_a_limited_training_never_saw_are_still_predicted(trained_on_texts: Path, tmp_path: Path) -> None:
+    module("nlp").train(trained_on_texts / "prepared", tmp_path, limit=8, epochs=1, report=lambda _: None)
+    module("nlp").export(tmp_path / "model.keras", trained_on_texts / "prepared", tmp_path)
+    assert evaluate(tmp_path, trained_on_texts / "rows/rows.parquet", tmp_path)["rows"] > 0
 
 
 def test_too_few_examples_are_refused(tmp_path: Path) -> None:
@@ -113,40 +127,43 @@ def test_accepted_labels_replace_the_truth_and_abstentions_leave_training(tmp_pa
     assert kept["label"].to_pylist() == [other, *truth[2:]]
 
 
-def test_an_export_that_answers_differently_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _prepared(drawn.table(tmp_path / "texts.csv", 20), "nlp", tmp_path / "out")
-    module("nlp").train(tmp_path / "out/prepared", tmp_path / "out/model", epochs=1, report=lambda _: None)
-    for tolerance in (-1.0, float("nan")):
-        monkeypatch.setattr(formats, "TOLERANCE", tolerance)
-        with pytest.raises(ExportError, match="what is served would not be"):
-            module("nlp").export(tmp_path / "out/model/model.keras", tmp_path / "out/prepared", tmp_path / "exported")
-        assert not (tmp_path / "exported/model.tflite").exists()
+def test_an_export_that_answers_differently_is_refused(trained_on_texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "TOLERANCE", -1.0)
+    with pytest.raises(ExportError, match="what is served would not be"):
+        module("nlp").export(trained_on_texts / "model/model.keras", trained_on_texts / "prepared", tmp_path / "exported")
+    assert not (tmp_path / "exported/model.tflite").exists()
 
 
-def test_a_test_row_of_an_unknown_class_is_refused(tmp_path: Path) -> None:
-    _trained(drawn.table(tmp_path / "texts.csv", 20), "nlp", tmp_path / "out", epochs=1)
-    table = read(tmp_path / "out/rows/rows.parquet")
+def test_a_test_row_of_an_unknown_class_is_refused(trained_on_texts: Path, tmp_path: Path) -> None:
+    table = read(trained_on_texts / "rows/rows.parquet")
     strange = table.set_column(table.schema.get_field_index("label"), "label", pa.array(["strange"] * len(table)))
     write(strange, tmp_path / "rows.parquet")
     with pytest.raises(DataError, match="strange"):
-        evaluate(tmp_path / "out/model", tmp_path / "rows.parquet", tmp_path / "evaluated")
+        evaluate(trained_on_texts / "model", tmp_path / "rows.parquet", tmp_path / "evaluated")
 
 
-def test_no_test_rows_are_measured_as_nothing(tmp_path: Path) -> None:
-    _trained(drawn.table(tmp_path / "texts.csv", 20), "nlp", tmp_path / "out", epochs=1)
-    write(read(tmp_path / "out/rows/rows.parquet", split="train"), tmp_path / "rows.parquet")
-    measured = evaluate(tmp_path / "out/model", tmp_path / "rows.parquet", tmp_path / "evaluated")
+def test_no_test_rows_are_measured_as_nothing(trained_on_texts: Path, tmp_path: Path) -> None:
+    write(read(trained_on_texts / "rows/rows.parquet", split="train"), tmp_path / "rows.parquet")
+    measured = evaluate(trained_on_texts / "model", tmp_path / "rows.parquet", tmp_path / "evaluated")
     assert (measured["rows"], measured["accuracy"], measured["interval"]) == (0, 0.0, [0.0, 1.0])
 
 
-def test_the_inner_loop_runs_from_the_command_line_and_explains_its_errors(tmp_path: Path) -> None:
-    source = drawn.table(tmp_path / "texts.csv", 40)
-    command = [sys.executable, "-m", "ml.train", "--task", "nlp", "--out", str(tmp_path / "out"), "--cache", str(tmp_path), "--data"]
-    good = subprocess.run([*command, str(source), "--limit", "50"], capture_output=True, text=True, check=False)
-    assert good.returncode == 0, good.stderr
-    assert "epoch 1/" in good.stdout
-    assert "gate passed" in good.stdout
-    bad = subprocess.run([*command, str(tmp_path / "missing.csv")], capture_output=True, text=True, check=False)
-    assert bad.returncode == 1
-    assert bad.stderr.startswith("error: ")
-    assert "Traceback" not in bad.stderr
+def _inner_loop(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ml.train", "--task", "nlp", "--out", str(out), "--cache", str(out), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.long
+def test_the_inner_loop_runs_from_the_command_line(tmp_path: Path) -> None:
+    done = _inner_loop(tmp_path / "out", "--data", str(drawn.table(tmp_path / "texts.csv", 40)), "--limit", "50")
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1/" in done.stdout
+    assert "gate passed" in done.stdout
+
+
+def test_the_inner_loop_explains_its_errors(tmp_path: Path) -> None:
+    done = _inner_loop(tmp_path / "out", "--data", str(tmp_path / "missing.csv"))
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert _inner_loop(tmp_path / "out", "--limit", "0").returncode == 2

@@ -71,7 +71,7 @@ def train(clients: Clients, rows: Path) -> runs.Run:
 
 
 def test_a_run_ends_at_the_endpoint_and_its_rerun_computes_nothing_again(clients: Clients, tmp_path: Path) -> None:
-    rows = drawn(tmp_path / "rows.parquet", 400)
+    rows = drawn(tmp_path / "rows.parquet", 200)
     first = train(clients, rows)
     assert [step.name for step in first.steps] == list(runs.STEPS)
     assert first.documents["gate"]["passed"] is True
@@ -94,7 +94,7 @@ def test_a_run_ends_at_the_endpoint_and_its_rerun_computes_nothing_again(clients
 
 @pytest.mark.long
 def test_a_model_that_learned_nothing_is_registered_as_refused_and_never_serves(clients: Clients, tmp_path: Path) -> None:
-    run = train(clients, drawn(tmp_path / "rows.parquet", 400, truthful=False))
+    run = train(clients, drawn(tmp_path / "rows.parquet", 200, truthful=False))
     assert run.documents["gate"]["passed"] is False
     assert "deploy" not in run.documents
     assert clients.vertex().Endpoint(clients.names.endpoint(TASK)).list_models() == []

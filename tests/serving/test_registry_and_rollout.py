@@ -10,7 +10,7 @@ import pytest
 
 from environments.clients import Clients
 from serving.registry import artifact, evaluation, versions
-from serving.rollout.deployment import deploy
+from serving.rollout.deployment import RolloutError, deploy
 from tests.serving.conftest import CLASSES
 from tests.serving.test_process import png
 
@@ -122,3 +122,13 @@ def test_a_rollout_that_was_cut_off_is_finished_by_the_next(clients: Clients, ex
     assert finished.changed
     assert endpoint.traffic_split == {finished.deployed_model: 100}
     assert [model.model_version_id for model in endpoint.list_models()] == [second.version]
+
+
+def test_a_rollout_without_its_endpoint_says_which_stack_declares_it(clients: Clients, exported: Path) -> None:
+    version = register(clients, exported)
+    clients.vertex().Endpoint(clients.names.endpoint(TASK)).delete()
+    try:
+        with pytest.raises(RolloutError, match=r"does not exist.*apply --env local --stack serving"):
+            deploy(clients, TASK, version.version)
+    finally:
+        clients.vertex().Endpoint.create(display_name="vision", endpoint_id=clients.names.endpoint_id(TASK))

@@ -1,0 +1,56 @@
+"""Experiments and lineage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.emulator.conftest import Local
+
+STORE = "metadataStores/default"
+
+
+def test_runs_belong_to_experiments_and_lineage_is_followed(local: Local) -> None:
+    assert local.call("POST", "metadataStores?metadataStoreId=default", {})[1]["done"]
+    experiment = local.call("POST", f"{STORE}/contexts?contextId=exp", {"schemaTitle": "system.Experiment"})[1]["name"]
+    run = local.call("POST", f"{STORE}/contexts?contextId=exp-run", {"schemaTitle": "system.ExperimentRun"})[1]["name"]
+    local.call("POST", f"{experiment}:addContextChildren", {"childContexts": [run]})
+    _, found = local.call("GET", f'{STORE}/contexts?filter=parent_contexts:"{experiment}"')
+    assert [context["name"] for context in found["contexts"]] == [run]
+
+    names = {}
+    for artifact in ("rows", "model", "other"):
+        _, made = local.call(
+            "POST", f"{STORE}/artifacts?artifactId={artifact}", {"schemaTitle": "system.Artifact", "uri": f"gs://b/{artifact}"}
+        )
+        names[artifact] = made["name"]
+    execution = local.call("POST", f"{STORE}/executions?executionId=train", {"schemaTitle": "system.Run", "state": "COMPLETE"})[1]["name"]
+    events = [{"artifact": names["rows"], "type": "INPUT"}, {"artifact": names["model"], "type": "OUTPUT"}]
+    assert local.call("POST", f"{execution}:addExecutionEvents", {"events": events}) == (200, {})
+    members = {"artifacts": [names["model"]], "executions": [execution]}
+    assert local.call("POST", f"{run}:addContextArtifactsAndExecutions", members) == (200, {})
+
+    _, listed = local.call("GET", f'{STORE}/artifacts?filter=in_context("{run}") AND schema_title="system.Artifact"'.replace(" ", "%20"))
+    assert [one["name"] for one in listed["artifacts"]] == [names["model"]]
+    for query in (f"{run}:queryContextLineageSubgraph", f"{execution}:queryExecutionInputsAndOutputs"):
+        _, graph = local.call("GET", query)
+        assert {one["name"] for one in graph["artifacts"]} == {names["rows"], names["model"]}
+        assert {event["type"] for event in graph["events"]} == {"INPUT", "OUTPUT"}
+    _, graph = local.call("GET", f"{names['model']}:queryArtifactLineageSubgraph")
+    assert {one["name"] for one in graph["artifacts"]} == {names["rows"], names["model"]}
+    assert local.call("POST", f"{run}:addContextArtifactsAndExecutions", {"artifacts": [f"{run}-no"]})[0] == 404
+
+
+def test_time_series_are_read_back_whole(local: Local) -> None:
+    board = local.call("POST", "tensorboards", {"displayName": "t"})[1]["response"]["name"]
+    local.call("POST", f"{board}/experiments?tensorboardExperimentId=e", {})
+    local.call("POST", f"{board}/experiments/e/runs?tensorboardRunId=r", {"displayName": "r"})
+    series = {"displayName": "loss", "valueType": "SCALAR"}
+    _, made = local.call("POST", f"{board}/experiments/e/runs/r/timeSeries", series)
+    for step in ("1", "2"):
+        point = {"step": step, "wallTime": "2026-01-01T00:00:00Z", "scalar": {"value": 1.5}}
+        data = {"tensorboardTimeSeriesId": made["name"].rpartition("/")[2], "valueType": "SCALAR", "values": [point]}
+        status, answer = local.call("POST", f"{board}/experiments/e/runs/r:write", {"tensorboardRun": "r", "timeSeriesData": [data]})
+        assert status == 200, answer
+    _, read = local.call("GET", f"{board}:batchRead?timeSeries={made['name']}")
+    assert [point["step"] for point in read["timeSeriesData"][0]["values"]] == ["1", "2"]

@@ -1,0 +1,205 @@
+"""Models, endpoints and the processes behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.emulator.conftest import Local
+
+ids = itertools.count()
+
+
+def uploaded(local: Local, parent: str = "", aliases: tuple[str, ...] = (), **variables: str) -> tuple[str, str]:
+    """A new model, or a version of `parent`: its name and version."""
+    local.cloud.objects.put(local.bucket, "exported/model.tflite", b"weights")
+    container = {
+        "imageUri": "europe-west4-docker.pkg.dev/acme-test/images/server@sha256:00",
+        "healthRoute": "/health",
+        "predictRoute": "/predict",
+        "env": [{"name": name, "value": value} for name, value in variables.items()],
+    }
+    model = {
+        "displayName": "m",
+        "artifactUri": f"gs://{local.bucket}/exported",
+        "containerSpec": container,
+        "versionAliases": list(aliases),
+    }
+    status, operation = local.call("POST", "models:upload", {"model": model, "parentModel": parent} if parent else {"model": model})
+    assert status == 200, operation
+    return operation["response"]["model"], operation["response"]["modelVersionId"]
+
+
+def endpoint(local: Local) -> str:
+    status, operation = local.call("POST", f"endpoints?endpointId=e{next(ids)}", {"displayName": "e"})
+    assert status == 200, operation
+    return str(operation["response"]["name"])
+
+
+def deploy(local: Local, name: str, model: str, split: dict[str, int]) -> dict[str, Any]:
+    body = {
+        "deployedModel": {"model": model, "dedicatedResources": {"machineSpec": {"machineType": "n1-standard-2"}}},
+        "trafficSplit": split,
+    }
+    status, operation = local.call("POST", f"{name}:deployModel", body)
+    assert status == 200, operation
+    assert operation["done"], operation
+    return dict(operation)
+
+
+def test_versions_and_aliases_move_as_in_the_registry(local: Local) -> None:
+    model, first = uploaded(local, aliases=("challenger",))
+    _, second = uploaded(local, parent=model, aliases=("challenger",))
+
+    def aliases() -> dict[str, list[str]]:
+        _, answer = local.call("GET", f"{model}:listVersions")
+        return {one["versionId"]: one["versionAliases"] for one in answer["models"]}
+
+    assert (first, second) == ("1", "2")
+    assert aliases() == {"1": ["default"], "2": ["challenger"]}
+    local.call("POST", f"{model}@2:mergeVersionAliases", {"versionAliases": ["champion", "-challenger", "default"]})
+    assert aliases() == {"1": [], "2": ["champion", "default"]}
+    assert local.call("GET", f"{model}@champion")[1]["versionId"] == "2"
+    assert local.call("GET", model)[1]["versionId"] == "2"
+    assert local.call("GET", f"{model}@challenger")[0] == 404
+    assert local.call("POST", f"{model}@2:mergeVersionAliases", {"versionAliases": ["3"]})[0] == 400
+    assert local.call("DELETE", f"{model}@2:deleteVersion")[0] == 400
+    assert local.call("DELETE", f"{model}@1:deleteVersion")[0] == 200
+    assert list(aliases()) == ["2"]
+
+
+def test_an_evaluation_belongs_to_the_version_that_it_measured(local: Local) -> None:
+    model, _ = uploaded(local)
+    uploaded(local, parent=model)
+    evaluation = {"displayName": "test rows", "metrics": {"accuracy": 0.9}, "metricsSchemaUri": "gs://schema"}
+    status, made = local.call("POST", f"{model}@2/evaluations:import", {"modelEvaluation": evaluation})
+    assert status == 200, made
+    assert local.call("GET", f"{model}@2/evaluations")[1]["modelEvaluations"][0]["metrics"] == {"accuracy": 0.9}
+    assert local.call("GET", f"{model}@1/evaluations")[1] == {}
+    assert local.call("GET", made["name"])[0] == 200
+
+
+def test_a_model_without_artifacts_is_refused(local: Local) -> None:
+    model = {"displayName": "m", "artifactUri": f"gs://{local.bucket}/nothing", "containerSpec": {"imageUri": "x/server"}}
+    status, answer = local.call("POST", "models:upload", {"model": model})
+    assert status == 400
+    assert "holds no objects" in answer["error"]["message"]
+
+
+def test_a_deployed_model_is_a_process_with_the_variables_of_vertex_ai(local: Local) -> None:
+    model, _ = uploaded(local, WHO="me")
+    name = endpoint(local)
+    assert local.call("POST", f"{name}:predict", {"instances": ["a"]})[0] == 400
+    deployed = deploy(local, name, model, {"0": 100})["response"]["deployedModel"]
+    assert local.call("GET", name)[1]["trafficSplit"] == {deployed["id"]: 100}
+    assert local.call("GET", model)[1]["deployedModels"] == [{"endpoint": name, "deployedModelId": deployed["id"]}]
+    status, answer = local.call("POST", f"{name}:predict", {"instances": ["a"]})
+    assert status == 200, answer
+    assert (answer["deployedModelId"], answer["model"], answer["modelVersionId"]) == (deployed["id"], model, "1")
+    prediction = answer["predictions"][0]
+    assert prediction["AIP_STORAGE_URI"] == f"gs://{local.bucket}/exported"
+    assert (prediction["instance"], prediction["WHO"], prediction["AIP_HEALTH_ROUTE"]) == ("a", "me", "/health")
+    status, answer = local.call("POST", f"{name}:predict", {"instances": ["a", "bad"]})
+    assert (status, answer["error"]["message"]) == (400, '{"error": "instance 1 is bad"}')
+    assert local.call("POST", f"{name}:rawPredict", {"instances": ["raw"]})[1]["predictions"][0]["instance"] == "raw"
+    assert local.call("DELETE", name)[0] == 400
+    assert local.call("DELETE", model)[0] == 400
+    assert local.call("POST", f"{name}:undeployModel", {"deployedModelId": deployed["id"]})[0] == 200
+    assert local.call("DELETE", model)[0] == 200
+    assert local.call("DELETE", name)[0] == 200
+
+
+def test_traffic_follows_the_split_and_a_wrong_split_is_refused(local: Local) -> None:
+    model, _ = uploaded(local, WHO="champion")
+    uploaded(local, parent=model, WHO="challenger")
+    name = endpoint(local)
+    champion = deploy(local, name, f"{model}@1", {"0": 100})["response"]["deployedModel"]["id"]
+    challenger = deploy(local, name, f"{model}@2", {"0": 50, champion: 50})["response"]["deployedModel"]["id"]
+
+    def served() -> Counter[str]:
+        async def work() -> list[tuple[int, Any]]:
+            return await asyncio.gather(*(local.ask("POST", f"{name}:predict", {"instances": [1]}) for _ in range(60)))
+
+        answers = local.run(work())
+        assert {status for status, _ in answers} == {200}, answers
+        return Counter(answer["predictions"][0]["WHO"] for _, answer in answers)
+
+    # The chance that one of two halves is not drawn in 60 is 2^-59.
+    assert served().keys() == {"champion", "challenger"}
+    for split in ({champion: 60, challenger: 60}, {champion: 50, "7": 50}):
+        assert local.call("PATCH", f"{name}?updateMask=trafficSplit", {"trafficSplit": split})[0] == 400
+    refused, answer = local.call("POST", f"{name}:undeployModel", {"deployedModelId": champion})
+    assert refused == 400
+    assert "still has 50 %" in answer["error"]["message"]
+    assert local.call("PATCH", f"{name}?updateMask=trafficSplit", {"trafficSplit": {challenger: 100}})[0] == 200
+    assert served() == {"challenger": 60}
+    assert local.call("POST", f"{name}:undeployModel", {"deployedModelId": champion})[0] == 200
+
+
+def test_a_container_that_does_not_start_is_not_deployed(local: Local) -> None:
+    model, _ = uploaded(local, CRASH="yes")
+    name = endpoint(local)
+    operation = deploy(local, name, model, {"0": 100})
+    assert "there is no model file" in operation["error"]["message"]
+    assert "deployedModels" not in local.call("GET", name)[1]
+
+
+@pytest.mark.parametrize("image", ["gcr.io/elsewhere/server-2", "no-such-image:latest"])
+def test_an_unknown_image_is_named(local: Local, image: str) -> None:
+    body = {"model": {"displayName": "m", "containerSpec": {"imageUri": image}}}
+    _, operation = local.call("POST", "models:upload", body)
+    name = endpoint(local)
+    failed = deploy(local, name, operation["response"]["model"], {"0": 100})
+    assert image in failed["error"]["message"]
+    assert "images.yaml" in failed["error"]["message"]
+
+
+def test_a_deployed_model_is_started_again_by_the_first_request_after_a_restart(local: Local) -> None:
+    model, _ = uploaded(local, WHO="me")
+    name = endpoint(local)
+    deploy(local, name, model, {"0": 100})
+    local.restart()
+    assert local.call("POST", f"{name}:predict", {"instances": ["a"]})[1]["predictions"][0]["WHO"] == "me"
+
+
+def test_custom_jobs_run_with_the_variables_of_vertex_ai(local: Local, tmp_path: Path) -> None:
+    program = 'printf "%s\\n%s\\n%s" "$AIP_MODEL_DIR" "$CLUSTER_SPEC" "$CLOUD_ML_PROJECT_ID" > "$0"; exit $1'
+
+    def ran(code: int, out: Path) -> dict[str, Any]:
+        container = {"imageUri": "acme/shell", "command": ["sh", "-c", program, str(out), str(code)]}
+        spec = {
+            "workerPoolSpecs": [{"machineSpec": {"machineType": "n1-standard-4"}, "replicaCount": "1", "containerSpec": container}],
+            "baseOutputDirectory": {"outputUriPrefix": f"gs://{local.bucket}/out"},
+        }
+        status, job = local.call("POST", "customJobs", {"displayName": "j", "jobSpec": spec})
+        assert status == 200, job
+        return dict(local.call("GET", job["name"])[1])
+
+    job = ran(0, tmp_path / "good")
+    assert (job["state"], "error" in job) == ("JOB_STATE_SUCCEEDED", False)
+    directory, cluster, project = (tmp_path / "good").read_text().splitlines()
+    assert directory == f"gs://{local.bucket}/out/model/"
+    assert '"type": "workerpool0"' in cluster
+    assert project.isdigit()
+    job = ran(3, tmp_path / "bad")
+    assert job["state"] == "JOB_STATE_FAILED"
+    assert "exit code 3" in job["error"]["message"]
+
+
+def test_a_job_that_nothing_would_run_is_not_said_to_have_succeeded(local: Local) -> None:
+    model, _ = uploaded(local)
+    body = {
+        "displayName": "b",
+        "model": model,
+        "inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": ["gs://a/b"]}},
+        "outputConfig": {"predictionsFormat": "jsonl", "gcsDestination": {"outputUriPrefix": "gs://a/c"}},
+    }
+    status, answer = local.call("POST", "batchPredictionJobs", body)
+    assert status == 400
+    assert "not emulated" in answer["error"]["message"]
