@@ -17,6 +17,6 @@ COPY ml/export ml/export
 COPY serving/__init__.py serving/
 COPY serving/python serving/python
 # Vertex AI reaches the container from outside; everywhere else the server stays on loopback.
-ENV PATH=/opt/packages/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 HOST=0.0.0.0
+ENV PATH=/opt/packages/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 SERVING_HOST=0.0.0.0
 USER 10001
 ENTRYPOINT ["python", "-m", "serving.python"]

@@ -29,19 +29,20 @@ CONNECTIONS = 512
 def main() -> int:
     """Run the server; the exit status is 0 after a clean stop."""
     parser = argparse.ArgumentParser(prog="python -m serving.python", description=__doc__)
-    parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"), help="address to listen on (default: HOST, or loopback)")
-    parser.add_argument("--workers", type=int, default=workers.default(), help="processes (default: WEB_CONCURRENCY, or the cores)")
+    parser.add_argument("--host", default=os.environ.get("SERVING_HOST", "127.0.0.1"), help="address (default: SERVING_HOST, or loopback)")
+    parser.add_argument("--workers", type=int, help="processes (default: WEB_CONCURRENCY, or the cores)")
     arguments = parser.parse_args()
     # uvicorn hands a signal on after its graceful stop; without a handler the process would die of it before cleaning up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = Settings.of(os.environ)
+        count = arguments.workers or workers.default()
         # The socket is there before the model, for Vertex AI's liveness probe; health is answered only after it.
         listener = _listen(arguments.host, settings.port)
         with tempfile.TemporaryDirectory(prefix="model-") as folder:
             model = Model(fetch(settings.storage_uri, Path(folder)))
-        log("INFO", f"serving {settings.storage_uri} on {arguments.host}:{settings.port} with {arguments.workers} workers")
-        return workers.run(arguments.workers, lambda: _serve(settings, model, listener))
+        log("INFO", f"serving {settings.storage_uri} on {arguments.host}:{settings.port} with {count} workers")
+        return workers.run(count, lambda: _serve(settings, model, listener))
     except ServingError as error:
         log("ERROR", str(error))
         return 1

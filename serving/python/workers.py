@@ -8,14 +8,25 @@ import traceback
 from collections.abc import Callable
 from types import FrameType
 
+from serving.python.settings import ServingError
+
 MOST = 4
 """More only helps on machines that serve nothing else; WEB_CONCURRENCY says so."""
 PR_SET_PDEATHSIG = 1
 
 
 def default() -> int:
-    """`WEB_CONCURRENCY`, or the cores of this process up to `MOST`."""
-    return int(os.environ.get("WEB_CONCURRENCY") or min(len(os.sched_getaffinity(0)), MOST))
+    """`WEB_CONCURRENCY`, or the cores of this process up to `MOST`.
+
+    Raises:
+        ServingError: when the variable is not a number of workers.
+    """
+    wanted = os.environ.get("WEB_CONCURRENCY", "")
+    if not wanted:
+        return min(len(os.sched_getaffinity(0)), MOST)
+    if not wanted.isdecimal() or not int(wanted):
+        raise ServingError(f"WEB_CONCURRENCY is {wanted!r}, which is no number of workers. Set it to 1 or more, or unset it.")
+    return int(wanted)
 
 
 def run(count: int, work: Callable[[], None]) -> int:

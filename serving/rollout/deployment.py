@@ -80,7 +80,6 @@ def deploy(clients: Clients, task: str, version: str) -> Deployment:
 
 def _deployed(endpoint: Any, model: str, version: str) -> Any | None:
     """The endpoint's deployed model of that version; the newest, should a rollout that was cut off have left two."""
-
     of_version = [one for one in endpoint.list_models() if one.model_version_id == version]
     # Google answers with the project's number where names have its id, so only the last part is compared.
     found = [one for one in of_version if one.model.partition("@")[0].endswith(f"/models/{model}")]

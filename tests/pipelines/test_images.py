@@ -89,3 +89,10 @@ def test_the_push_step_writes_the_digest_of_each_image(tmp_path: Path) -> None:
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "_REPOSITORY": "host/p/r", "COMMIT_SHA": "1"}
     subprocess.run(["bash"], input=script, text=True, check=True, cwd=tmp_path, env=environment, capture_output=True)
     assert json.loads((tmp_path / "images.json").read_text()) == {"pipelines": "sha256:abc", "serving": "sha256:abc"}
+
+
+def test_only_the_container_listens_beyond_loopback() -> None:
+    main = (ROOT / "serving" / "python" / "__main__.py").read_text(encoding="utf-8")
+    assert 'os.environ.get("SERVING_HOST", "127.0.0.1")' in main
+    assert "SERVING_HOST=0.0.0.0" in dockerfile("serving")
+    assert "0.0.0.0" not in main

@@ -119,6 +119,7 @@ def test_a_picture_that_would_unfold_to_gigabytes_is_refused_unread(exported: Pa
         ({}, "AIP_STORAGE_URI is not set"),
         ({"AIP_STORAGE_URI": "/nowhere"}, "model.tflite, preprocessing.json cannot be read from /nowhere"),
         ({"AIP_STORAGE_URI": "/nowhere", "AIP_HTTP_PORT": "0"}, "Set it to a number from 1 to 65535"),
+        ({"AIP_STORAGE_URI": "/nowhere", "WEB_CONCURRENCY": "many"}, "WEB_CONCURRENCY is 'many'"),
     ],
 )
 def test_a_server_that_cannot_start_says_why_and_fails(variables: dict[str, str], says: str) -> None:
