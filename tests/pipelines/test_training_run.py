@@ -60,12 +60,16 @@ def clients(google_cloud: dict[str, Any]) -> Iterator[Clients]:
         aiplatform.Model(clients.names.model(TASK)).delete()
 
 
-def train(clients: Clients, rows: Path) -> runs.Run:
-    """One run on `rows`, to its end."""
+def started(clients: Clients, rows: Path) -> Any:
+    """A submitted run on `rows`."""
     name = f"{TASK}/{digest(rows.read_bytes())}/rows.parquet"
     clients.storage().bucket(clients.names.bucket("raw")).blob(name).upload_from_filename(str(rows))
-    job = submit(clients, TASK, clients.names.uri("raw", *name.split("/")), declared=False)
-    assert submit(clients, TASK, clients.names.uri("raw", *name.split("/")), declared=False).resource_name == job.resource_name
+    return submit(clients, TASK, clients.names.uri("raw", *name.split("/")), declared=False)
+
+
+def train(clients: Clients, rows: Path) -> runs.Run:
+    """One run on `rows`, to its end."""
+    job = started(clients, rows)
     runs.wait([job])
     return runs.succeeded(runs.read(clients, job))
 
@@ -90,6 +94,16 @@ def test_a_run_ends_at_the_endpoint_and_its_rerun_computes_nothing_again(clients
     assert again.documents["register"]["created"] is False
     assert again.documents["deploy"] == {**first.documents["deploy"], "changed": False, "undeployed": []}
     assert json.dumps(again.documents["evaluate"]) == json.dumps(first.documents["evaluate"])
+
+
+def test_a_run_that_is_under_way_is_joined_and_not_started_again(clients: Clients, tmp_path: Path) -> None:
+    rows = drawn(tmp_path / "rows.parquet", 150)
+    job = started(clients, rows)
+    assert started(clients, rows).resource_name == job.resource_name
+    job.cancel()
+    runs.wait([job])
+    with pytest.raises(runs.RunError):
+        runs.succeeded(runs.read(clients, job))
 
 
 @pytest.mark.long
