@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from emulator.engines.objects import Objects
 from emulator.images import Images
 from emulator.operations import Operations
+from emulator.processes.supervisor import Supervisor
 from emulator.projects import Projects
 from emulator.resources import Resources
 from emulator.store import Store
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from emulator.engines.jobs import Jobs
     from emulator.engines.pipelines import Pipelines
     from emulator.engines.serving import Servers
-    from emulator.processes.supervisor import Supervisor
 
 
 class Cloud:
@@ -44,15 +44,8 @@ class Cloud:
         self._stopped = asyncio.Event()
         self._fault = ""
         self._ends: list[Callable[[], Awaitable[None]]] = []
-
-    @cached_property
-    def supervisor(self) -> Supervisor:
-        """Processes: pipeline steps, custom jobs, deployed models."""
-        from emulator.processes.supervisor import Supervisor
-
-        supervisor = Supervisor([image.preload for image in self.images.by_name.values()], self.environment)
-        self.at_end(supervisor.close)
-        return supervisor
+        self.supervisor = Supervisor([image.preload for image in images.by_name.values()], environment)
+        self.at_end(self.supervisor.close)
 
     @cached_property
     def pipelines(self) -> Pipelines:

@@ -112,8 +112,7 @@ async def delete(call: Call, cloud: Cloud) -> Json | Response:
 
 @at_start
 async def start(cloud: Cloud) -> None:
-    """Warms up the processes for steps, and ends the jobs that a stop of the emulator cut off."""
-    cloud.supervisor.open()
+    """Ends the jobs that a stop of the emulator cut off."""
     kept = cloud.store.of("aiplatform")
     for name, job in kept.items(kind=KIND):
         if job.get("state") in UNFINISHED:

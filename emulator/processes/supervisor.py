@@ -155,18 +155,19 @@ class Supervisor:
     def __init__(self, preloads: Iterable[tuple[str, ...]], environment: dict[str, str], slots: int | None = None) -> None:
         self.launchers = {preload: Launcher(preload, environment) for preload in ((), *preloads)}
         self.slots = asyncio.Semaphore(slots or max(4, os.cpu_count() or 1))
-        self.opening: asyncio.Task[None] | None = None
+        self.warming: dict[tuple[str, ...], asyncio.Task[None]] = {}
 
-    def open(self) -> None:
-        """Start the launchers in the background, the quickest first; nothing waits for them but the first command."""
-        self.opening = asyncio.create_task(self._warm_up())
+    def warm(self, preloads: Iterable[tuple[str, ...]]) -> None:
+        """Start launchers in the background, since commands for them are near; nothing waits for them but the first command."""
+        for preload in preloads:
+            if preload not in self.warming:
+                self.warming[preload] = asyncio.create_task(self._warm(preload))
 
-    async def _warm_up(self) -> None:
-        for preload in sorted(self.launchers, key=len):
-            try:
-                await self.launchers[preload].ready()
-            except LauncherFailed as error:
-                logger.error("%s", error)
+    async def _warm(self, preload: tuple[str, ...]) -> None:
+        try:
+            await self.launchers[preload].ready()
+        except LauncherFailed as error:
+            logger.error("%s", error)
 
     async def start(self, command: Command, log: Log) -> Process:
         """Start a process that runs beside others without limit, such as a server."""
@@ -186,9 +187,9 @@ class Supervisor:
 
     async def close(self) -> None:
         """End every process."""
-        if self.opening is not None:
-            self.opening.cancel()
-            await asyncio.gather(self.opening, return_exceptions=True)
+        for task in self.warming.values():
+            task.cancel()
+        await asyncio.gather(*self.warming.values(), return_exceptions=True)
         await asyncio.gather(*(launcher.close() for launcher in self.launchers.values()))
 
 

@@ -40,7 +40,7 @@ class Pipelines:
     def start(self, job: Job, changed: Changed) -> Run:
         """Run `job`; `changed` is told of every task that enters a state, the root task's final state last."""
         folder = self.folder / job.id
-        run = Run(job, Steps(self.cloud, folder), lambda task: changed(run, task))
+        run = Run(job, Steps(self.cloud, folder, job), lambda task: changed(run, task))
 
         async def work() -> None:
             try:

@@ -73,10 +73,19 @@ class Job:
 class Steps:
     """Executes the containers of one run."""
 
-    def __init__(self, cloud: Cloud, folder: Path) -> None:
+    def __init__(self, cloud: Cloud, folder: Path, job: Job) -> None:
         self.cloud = cloud
         self.folder = folder
         self.cache = Cache(cloud.store, cloud.objects)
+        containers_ = {label: executor["container"] for label, executor in _executors(job.spec).items() if "container" in executor}
+        self.ahead = {label: self._preload(container) for label, container in containers_.items()}
+        """What the images of the steps that have not come yet preload, by executor."""
+
+    def _preload(self, container: Json) -> tuple[str, ...]:
+        try:
+            return self.cloud.images.get(container.get("image", "")).preload
+        except Refusal:
+            return ()
 
     async def execute(self, job: Job, spec: Json, component: Json, task: Task, enter: Enter) -> Values:
         """Run the container of `task` and give its outputs.
@@ -84,16 +93,19 @@ class Steps:
         Raises:
             TaskFailed: when it cannot be run, or failed as often as its retry policy allows.
         """
-        executor = job.spec["deploymentSpec"]["executors"][component["executorLabel"]]
+        executor = _executors(job.spec)[component["executorLabel"]]
         if "importer" in executor:
             enter(task, "RUNNING")
             return _imported(executor["importer"], job, task)
         container = executor["container"]
         key = self.cache.key(container, component, task.inputs) if spec.get("cachingOptions", {}).get("enableCache") else ""
         if key and (known := self.cache.get(key)):
+            self.ahead.pop(component["executorLabel"], None)
             enter(task, "SKIPPED")
             return known
         enter(task, "RUNNING")
+        # What follows a step that runs will run too, mostly, and its process takes seconds to import what its image preloads.
+        self.cloud.supervisor.warm(self.ahead.values())
         base = f"{job.root.rstrip('/')}/{job.project_number}/{job.id}/{task.name}_{task.id}"
         executor_input = self._executor_input(job, component, task, base)
         await self._attempts(job, spec, container, task, executor_input)
@@ -181,6 +193,11 @@ class Steps:
             return await self.cloud.supervisor.run(command, log), last[-1]
         except LauncherFailed as failure:
             raise TaskFailed(str(failure)) from None
+
+
+def _executors(spec: Json) -> dict[str, Json]:
+    executors: dict[str, Json] = spec["deploymentSpec"]["executors"]
+    return executors
 
 
 def _imported(importer: Json, job: Job, task: Task) -> Values:
