@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from pipelines.definitions import training
 
 PURE = ("environments", "ml")
 """The rooms that the cached steps run; the others are never cached."""
+COMPILING = threading.Lock()
+"""KFP keeps the pipeline that it builds in a global, so that two threads would nest theirs."""
 
 
 def images(names: Names, digests: Mapping[str, str]) -> dict[str, str]:
@@ -31,10 +34,11 @@ def write(names: Names, out: Path, digests: Mapping[str, str] | None = None) -> 
         out: the YAML file.
         digests: image name → `sha256:…`, as `cloudbuild/images.cloudbuild.yaml` records them in `images.json`.
     """
-    pipeline = training.define(tasks(), images(names, digests or {}), names.environment.training, code.digest(*PURE))
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{os.getpid()}-{out.stem}.yaml")
-    compiler.Compiler().compile(pipeline, str(partial))
+    with COMPILING:
+        pipeline = training.define(tasks(), images(names, digests or {}), names.environment.training, code.digest(*PURE))
+        compiler.Compiler().compile(pipeline, str(partial))
     os.replace(partial, out)
     return out
 

@@ -12,6 +12,8 @@ from playbook import STATE
 from playbook.loop.record import Record
 from playbook.loop.sources import Source
 
+SPLIT = "split"
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -23,6 +25,18 @@ class Rows:
     """Content of `dataset.json`: rows, rejected, classes, digest."""
 
     @property
+    def splits_digest(self) -> str:
+        """Digest of the rows with their splits, as frozen on this machine."""
+        return str(json.loads((self.folder / SPLIT / "splits.json").read_text(encoding="utf-8"))["digest"])
+
+    def frozen(self) -> list[dict[str, Any]]:
+        """The test rows: id, content, label."""
+        from ml.data.rows import read
+
+        rows: list[dict[str, Any]] = read(self.folder / SPLIT / "rows.parquet", split="test").to_pylist()
+        return rows
+
+    @property
     def rejected(self) -> list[dict[str, Any]]:
         """What could not be read, each with the reason."""
         lines = (self.folder / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
@@ -32,15 +46,17 @@ class Rows:
 def ingest(source: Source, record: Record, work: Path) -> Rows:
     """Turn a source into rows below `work`."""
     from ml.data.ingest import ingest as read
+    from ml.data.splits import split
     from pipelines import code
 
     with record.step(f"{source.task.name} · ingest source") as outcome:
         folder = work / source.task.name / f"{source.key}-{code.digest('ml')[:16]}"
-        # `dataset.json` is what ingestion writes last, so a folder that holds it is whole.
-        if (folder / "dataset.json").exists():
+        # `splits.json` is what is written last, so a folder that holds it is whole.
+        if (folder / SPLIT / "splits.json").exists():
             outcome.status = "cached"
         else:
             read(source.place, source.task.kind, folder, STATE / "data")
+            split(folder / "rows.parquet", folder / SPLIT)
         rows = Rows(source, folder, json.loads((folder / "dataset.json").read_text(encoding="utf-8")))
         outcome.detail = (
             f"{rows.dataset['rows']:,} rows, {len(rows.dataset['classes'])} classes, {rows.dataset['rejected']:,} rejected"

@@ -6,7 +6,6 @@ import base64
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from environments.clients import Clients
@@ -98,26 +97,15 @@ def ask(clients: Clients, rows: Rows, splits_digest: str, record: Record) -> Ans
 
 
 def _frozen(rows: Rows, splits_digest: str) -> list[dict[str, Any]]:
-    from ml.data.splits import split
-
-    out = rows.folder / "split"
-    splits = split(rows.folder / "rows.parquet", out)
-    if splits.digest != splits_digest:
+    if rows.splits_digest != splits_digest:
         raise PredictionError(
-            f"The rows that {rows.source.task.name} would be asked about ({splits.digest[:12]}) are not those that its pipeline froze "
+            f"The rows that {rows.source.task.name} would be asked about ({rows.splits_digest[:12]}) are not those that its pipeline froze "
             f"({splits_digest[:12]}), so the comparison would prove nothing. Run the loop again; finished steps come from the cache."
         )
-    table: list[dict[str, Any]] = _read(out / "rows.parquet")
-    if not table:
+    frozen = rows.frozen()
+    if not frozen:
         raise PredictionError(f"{rows.source.task.name} has no frozen test rows, so nothing can be asked. Add data.")
-    return table
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    from ml.data.rows import read
-
-    rows: list[dict[str, Any]] = read(path, split="test").to_pylist()
-    return rows
+    return frozen
 
 
 def _instance(content: bytes | str) -> dict[str, str]:

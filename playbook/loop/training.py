@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,8 +10,6 @@ from environments.clients import Clients
 from pipelines import runs
 from playbook.loop.record import Record, Status, Step
 
-COMPILING = threading.Lock()
-"""KFP keeps the pipeline that it compiles in a global: one at a time."""
 LABELS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "ingest": lambda d: ", ".join(f"{d['counts'][name]:,} {name}" for name in ("train", "validation", "test")) + " rows",
     "label": lambda d: f"Gemini: {d['accepted']} of {d['rows']} accepted, agreement {shown(d['agreement'])}",
@@ -39,8 +36,7 @@ def train(clients: Clients, task: str, rows_uri: str, declared: bool, record: Re
     """
     from pipelines.submit import submit
 
-    with COMPILING:
-        job = submit(clients, task, rows_uri, declared)
+    job = submit(clients, task, rows_uri, declared)
     shown: set[str] = set()
     began = time.monotonic()
     while True:
