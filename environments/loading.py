@@ -46,7 +46,7 @@ def read(path: Path, model: type[Model]) -> Model:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"{path.name} cannot be read: {error}. Nothing was changed. Restore the file, e.g. git checkout -- {path.name}"
+            f"{path.name} cannot be read: {error}. Nothing was changed. Restore the file, e.g. git checkout -- {_in_checkout(path)}"
         ) from None
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{path.name} is not valid YAML: {error}. Nothing was changed. Mend the line named above.") from None
@@ -57,10 +57,16 @@ def read(path: Path, model: type[Model]) -> Model:
         faults = "\n".join(
             f"  {'.'.join(map(str, e['loc'])) or '(top level)'}: {e['msg']} (found {e['input']!r:.80})" for e in error.errors()
         )
-        schema = f"environments/schemas/{model.__name__.lower()}.schema.json"
+        schema = HERE / "schemas" / f"{model.__name__.lower()}.schema.json"
+        allowed = _in_checkout(schema) if schema.exists() else f"{model.__module__}.{model.__name__}"
         raise ConfigurationError(
-            f"{path.name} does not fit its schema:\n{faults}\nNothing was changed. Mend the lines above; {schema} lists what is allowed."
+            f"{path.name} does not fit its schema:\n{faults}\nNothing was changed. Mend the lines above; {allowed} says what is allowed."
         ) from None
+
+
+def _in_checkout(path: Path) -> str:
+    """The path as a command at the root of the checkout takes it."""
+    return str(path.relative_to(HERE.parent) if path.is_relative_to(HERE.parent) else path)
 
 
 def environment_names(root: Path = HERE) -> list[str]:
@@ -118,11 +124,21 @@ def organisation(root: Path = HERE) -> Organisation:
 
 
 def tasks(root: Path = HERE) -> Tasks:
-    """The machine-learning tasks."""
+    """The machine-learning tasks.
+
+    Raises:
+        ConfigurationError: when the file is wrong, names a task twice, or labels with a model that the catalogue does not know.
+    """
     found = read(root / "tasks.yaml", Tasks)
     names = [task.name for task in found.tasks]
     if len(set(names)) != len(names):
         raise ConfigurationError(f"tasks.yaml names a task twice: {names}. Two tasks would share one endpoint. Rename one.")
+    aliases = sorted(model.alias for model in catalogue(root).models)
+    if unknown := sorted({task.labelling.model for task in found.tasks} - set(aliases)):
+        raise ConfigurationError(
+            f"tasks.yaml labels with {', '.join(unknown)}, which models.yaml does not know: the labelling step would fail. "
+            f"Use one of {', '.join(aliases)}, or add it to models.yaml."
+        )
     return found
 
 

@@ -82,6 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigurationError, NodeMissing) as error:
         print(error, file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"{error}. No stack was replaced by half of one. Mend the disk or the file and run it again.", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -42,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DataError, ExportError, ConfigurationError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"error: {error}. What was written so far is of no use. Mend the disk or the file and run it again.", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -13,6 +13,9 @@ from types import FrameType
 COMMANDS = ("loop", "run", "env", "setup", "doctor")
 ROOMS = {"environments", "releases", "infra", "ml", "serving", "pipelines", "playbook"}
 
+TRANSPORTS = {"requests", "urllib3", "httpx", "httpcore"}
+"""What Google's libraries let through when a connection breaks."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code."""
@@ -47,6 +50,11 @@ def explanation(error: Exception) -> str | None:
         return (
             f"Google Cloud refused: {error}\nWhat was done before stays done. Check the login (gcloud auth application-default login) "
             "and the grants of who is logged in; the same command goes on where it stopped."
+        )
+    if type(error).__module__.split(".")[0] in TRANSPORTS:
+        return (
+            f"Google Cloud did not answer: {error}\nWhat was done before stays done. Check the network and its proxy; for the local Google "
+            "Cloud read .playbook/emulator/emulator.log. The same command goes on where it stopped."
         )
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return "The disk is full, so results could not be written; what was there before is unharmed. Free some space and run it again."

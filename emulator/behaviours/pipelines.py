@@ -40,6 +40,13 @@ async def create(call: Call, cloud: Cloud) -> Json:
             400, "", "The pipeline job has no pipelineSpec; a templateUri alone is not emulated. Nothing was run. Send the specification."
         )
     _refuse_installation(spec)
+    if runtime.get("inputArtifacts"):
+        raise Refusal(
+            400,
+            "",
+            "runtimeConfig.inputArtifacts is not emulated. Nothing was run. Pass the artifact's address as a parameter and begin with an "
+            "importer step.",
+        )
     root = runtime.get("gcsOutputDirectory") or spec.get("defaultPipelineRoot", "")
     if not root.startswith("gs://"):
         raise Refusal(400, "", f"runtimeConfig.gcsOutputDirectory is {root!r}, not a gs:// address. Nothing was run. Set pipeline_root.")

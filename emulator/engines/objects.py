@@ -50,7 +50,8 @@ class Objects:
         Raises:
             Refusal: It does not exist.
         """
-        kept = self._kept.get(f"b/{bucket}")
+        # The object `o` of the bucket `b` is kept as `b/b/o/o`: a name with slashes would be an object, and a path out of the folder.
+        kept = self._kept.get(f"b/{bucket}") if "/" not in bucket else None
         if kept is None:
             raise Refusal(404, "NOT_FOUND", f"The specified bucket does not exist: {bucket}.")
         return kept
@@ -118,13 +119,14 @@ class Objects:
         """Removes an object, if it is there, and the folders that it leaves empty."""
         kept = self._kept.get(key(bucket, name))
         path = self.folder / kept[FILE]["path"] if kept else self._plain(bucket, name)
-        self._kept.remove(key(bucket, name))
+        # The file first: a kill in between must not leave a file that becomes an object again.
         if path is not None and path.is_file():
             path.unlink()
             for parent in path.parents:
                 if parent == self.folder / bucket or any(parent.iterdir()):
                     break
                 parent.rmdir()
+        self._kept.remove(key(bucket, name))
 
     def adopt(self, bucket: str, prefix: str = "") -> list[Json]:
         """Makes objects of the files that a process wrote below `prefix`, which is a file or a folder."""

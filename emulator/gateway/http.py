@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 import socket
 import ssl
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 
@@ -19,6 +21,7 @@ from emulator.dispatch import Request
 HEAD_LIMIT = 1 << 20
 READ_LIMIT = 1 << 22
 CHUNK = 1 << 16
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 Answer = Callable[[Request], Awaitable[Response]]
 
 
@@ -78,7 +81,10 @@ async def _request(head: bytes, reader: asyncio.StreamReader, writer: asyncio.St
     else:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
     if headers.get("content-encoding") == "gzip" and "json" in headers.get("content-type", ""):
-        body = gzip.decompress(body)
+        try:
+            body = gzip.decompress(body)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(f"the body is no gzip: {error}") from error
     path, _, query = target.partition("?")
     named = headers.get("host", host).partition(":")[0]
     keep = headers.get("connection", "").lower() != "close" and version == "HTTP/1.1"
@@ -106,7 +112,8 @@ async def _write(writer: asyncio.StreamWriter, http: str, response: Response, ke
     if chunked:
         headers["Transfer-Encoding"] = "chunked"
     phrase = HTTPStatus(response.status).phrase if response.status in HTTPStatus.__members__.values() else ""
-    lines = "".join(f"{name.title()}: {value}\r\n" for name, value in headers.items())
+    # Values may be a client's own (the content type of an object): a line break in one would begin another header.
+    lines = "".join(f"{name.title()}: {UNPRINTABLE.sub(' ', value)}\r\n" for name, value in headers.items())
     writer.write(f"HTTP/1.1 {response.status} {phrase}\r\n{lines}\r\n".encode("latin-1", "replace"))
     if http != "HEAD":
         async for part in _pieces(body) if isinstance(body, bytes) else body:

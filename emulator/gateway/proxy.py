@@ -71,8 +71,8 @@ class Proxy:
                 return
             await loop.sock_sendall(client, b"HTTP/1.1 200 Connection established\r\n\r\n")
             await self._secure(client, host)
-        except (OSError, ssl.SSLError):
-            # A client that leaves, or that does not trust the authority, has its own error message.
+        except (OSError, ssl.SSLError, ValueError):
+            # A client that leaves, that does not trust the authority, or that asks for a host that no certificate can name.
             client.close()
 
     async def _secure(self, client: socket.socket, host: str) -> None:

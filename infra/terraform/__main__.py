@@ -49,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigurationError, NodeMissing, TerraformFailed, TerraformMissing) as error:
         print(error, file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"{error}. What Terraform did is in its state. Mend the disk, file or connection and run it again.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted: Terraform saved its state; run the same command again to go on", file=sys.stderr)
         return 130

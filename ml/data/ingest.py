@@ -21,8 +21,8 @@ from ml.export.preprocessing import InstanceError, decode
 MINIMUM_ROWS_PER_CLASS = 5
 """Below this a class can neither be learnt nor tested."""
 
-Found = tuple[str, bytes | str, str]
-"""Source, content, label."""
+Found = tuple[str, bytes | str | DataError, str]
+"""Source, content or why there is none, label."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ def ingest(source: str, kind: Kind, out: Path, cache: Path, report: Callable[[st
             with enough usable rows.
     """
     dataset = DATASETS.get(source)
+    found: Iterator[Found]
     if dataset:
         if dataset.kind != kind:
             raise DataError(f"{source} is for {dataset.kind}, not {kind}. Nothing was read. Name a data set of this kind.")
@@ -114,8 +115,8 @@ def _usable(found: Iterator[Found], verify: bool) -> tuple[dict[str, tuple[bytes
     for source, content, given in found:
         label = given.strip()
         fault = _fault(content, label, verify)
-        if fault:
-            rejected.append((source, fault))
+        if fault or isinstance(content, DataError):
+            rejected.append((source, fault or str(content)))
             continue
         key = digest(content)
         origins.setdefault(key, []).append((source, label))
@@ -137,7 +138,9 @@ def _usable(found: Iterator[Found], verify: bool) -> tuple[dict[str, tuple[bytes
     return kept, rejected
 
 
-def _fault(content: bytes | str, label: str, verify: bool) -> str | None:
+def _fault(content: bytes | str | DataError, label: str, verify: bool) -> str | None:
+    if isinstance(content, DataError):
+        return str(content)
     if not label:
         return "no label"
     if isinstance(content, str):
@@ -162,8 +165,7 @@ def _pictures(folder: Path) -> Iterator[Found]:
         try:
             yield str(relative), path.read_bytes(), label
         except OSError as error:
-            # An empty picture is rejected with the others, so that one unreadable file does not stop the rest.
-            yield f"{relative} ({error.strerror})", b"", label
+            yield str(relative), DataError(f"the file cannot be read: {error.strerror}"), label
 
 
 def _texts(path: Path) -> Iterator[Found]:
@@ -181,7 +183,10 @@ def _texts(path: Path) -> Iterator[Found]:
     header = content.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
     reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
-    columns = {(name or "").strip().lower(): name for name in reader.fieldnames or []}
+    try:
+        columns = {(name or "").strip().lower(): name for name in reader.fieldnames or []}
+    except csv.Error as error:
+        raise DataError(f"{path}, line 1: {error}. Nothing was written. Put the line text,label on top.") from None
     if not {"text", "label"} <= set(columns):
         raise DataError(
             f"{path} begins with {header[:80]!r}, but a header with the columns text,label is needed to tell them apart. "
@@ -189,6 +194,8 @@ def _texts(path: Path) -> Iterator[Found]:
         )
     try:
         for row in reader:
-            yield f"{path.name}:{reader.line_num}", row[columns["text"]] or "", row[columns["label"]] or ""
+            # What lies beyond the header stands under None: an unquoted comma would cut the text and shift the label.
+            extra = DataError("more columns than the header; put quotes around a text with commas") if None in row else None
+            yield f"{path.name}:{reader.line_num}", extra or row[columns["text"]] or "", row[columns["label"]] or ""
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: {error}. Nothing was written. Mend the quotes of that row.") from None

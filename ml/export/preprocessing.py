@@ -37,6 +37,9 @@ JAVASCRIPT_TOKEN = r"[\u3040-\u30ff\u3400-\u9fff]|(?:(?![\u3040-\u30ff\u3400-\u9
 
 Pixels = npt.NDArray[np.uint8]
 
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+"""What is decoded: Pillow would also hand EPS to Ghostscript, which runs what the file says."""
+
 
 class InstanceError(ValueError):
     """An instance is not what the model takes; the message can be sent back to the client."""
@@ -170,7 +173,7 @@ def decode(encoded: bytes) -> Pixels:
         with warnings.catch_warnings():
             # Damaged metadata is no reason to refuse a picture; size is checked below, by our own limit.
             warnings.simplefilter("ignore")
-            picture: Image.Image = Image.open(io.BytesIO(encoded))
+            picture: Image.Image = Image.open(io.BytesIO(encoded), formats=FORMATS)
             if picture.width * picture.height > MAX_PIXELS:
                 raise InstanceError(f"a picture of {picture.width} × {picture.height}; at most {MAX_PIXELS:,} pixels are taken")
             picture = ImageOps.exif_transpose(picture)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -75,7 +76,8 @@ def ask(clients: Clients, rows: Rows, splits_digest: str, record: Record) -> Ans
         endpoint = clients.vertex().Endpoint(clients.names.endpoint(task))
         answers: list[Answer] = []
         times: list[float] = []
-        for batch in _batches(frozen[:ASKED]):
+        asked = fitting(frozen[:ASKED], task)
+        for batch in _batches(asked):
             began = time.monotonic()
             prediction = endpoint.predict(instances=[_instance(row["content"]) for row in batch])
             times.append((time.monotonic() - began) * 1000)
@@ -93,6 +95,8 @@ def ask(clients: Clients, rows: Rows, splits_digest: str, record: Record) -> Ans
         )
         right = sum(answer.right for answer in answers)
         outcome.detail = f"{right} of {len(answers)} frozen rows right through the endpoint ({found.accuracy:.3f})"
+        if larger := len(frozen[:ASKED]) - len(asked):
+            outcome.detail += f"; {larger} too large for a request"
     return found
 
 
@@ -108,6 +112,27 @@ def _frozen(rows: Rows, splits_digest: str) -> list[dict[str, Any]]:
     return frozen
 
 
+def fitting(rows: list[dict[str, Any]], task: str) -> list[dict[str, Any]]:
+    """The rows that fit into a request of their own.
+
+    Raises:
+        PredictionError: when none does.
+    """
+    found = [row for row in rows if _size(row) <= REQUEST_BYTES]
+    if not found:
+        raise PredictionError(
+            f"Every frozen row of {task} is larger than the {REQUEST_BYTES:,} bytes that one request may have, so nothing can be asked. "
+            "Make the pictures smaller."
+        )
+    return found
+
+
+def _size(row: dict[str, Any]) -> int:
+    """Bytes that the row takes in a request."""
+    content = row["content"]
+    return (len(json.dumps(content)) if isinstance(content, str) else len(content) * 4 // 3) + 20
+
+
 def _instance(content: bytes | str) -> dict[str, str]:
     return {"text": content} if isinstance(content, str) else {"b64": base64.b64encode(content).decode()}
 
@@ -117,7 +142,7 @@ def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     batch: list[dict[str, Any]] = []
     size = 0
     for row in rows:
-        length = len(row["content"]) * 4 // 3 + 20
+        length = _size(row)
         if batch and (len(batch) == 50 or size + length > REQUEST_BYTES):
             yield batch
             batch, size = [], 0

@@ -32,7 +32,7 @@ class Source:
         if self.own:
             root = Path(self.place)
             for file in sorted(root.rglob("*")) if root.is_dir() else [root]:
-                status = file.stat()
+                status = file.stat() if file.exists() else file.lstat()  # a link to nowhere is rejected with the other rows
                 digest.update(f"{file} {status.st_size} {status.st_mtime_ns}\n".encode())
         return digest.hexdigest()[:16]
 
@@ -45,6 +45,7 @@ def choose(tasks: Sequence[Task], data: Path | None) -> list[Source]:
     """
     if data is None:
         return [Source(task, task.dataset, own=False) for task in tasks]
+    data = data.expanduser()  # make hands `~` on as it is
     kind = _kind(data)
     replaced = next((task for task in tasks if task.kind == kind), None)
     if replaced is None:

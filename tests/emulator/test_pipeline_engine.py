@@ -120,6 +120,17 @@ async def submitted(local: "Local", spec: dict[str, Any], parameters: dict[str, 
     return str(job["name"])
 
 
+def test_input_artifacts_are_refused_and_not_ignored(local: "Local", tmp_path: Path) -> None:
+    @dsl.pipeline
+    def alone() -> None:
+        add(a=1, b=2)
+
+    runtime = {"gcsOutputDirectory": f"gs://{local.bucket}/root", "inputArtifacts": {"given": {"artifactId": "1"}}}
+    body = {"pipelineSpec": specification(alone, tmp_path), "runtimeConfig": runtime}
+    status, answer = local.run(local.ask("POST", f"pipelineJobs?pipelineJobId={next(ids)}", body))
+    assert (status, "inputArtifacts is not emulated" in answer["error"]["message"]) == (400, True)
+
+
 async def ended(local: "Local", name: str) -> dict[str, Any]:
     while True:
         status, job = await local.ask("GET", name)

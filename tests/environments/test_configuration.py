@@ -94,6 +94,11 @@ def test_a_task_named_twice_is_refused(edited: Edit) -> None:
         environments.tasks(edited("tasks.yaml", "name: nlp", "name: vision"))
 
 
+def test_a_task_that_labels_with_an_unknown_model_is_refused_with_the_known_ones(edited: Edit) -> None:
+    with pytest.raises(ConfigurationError, match=r"labels with ultra.*embedding, flash, lite"):
+        environments.tasks(edited("tasks.yaml", "model: flash", "model: ultra"))
+
+
 def test_an_unknown_model_alias_names_the_known_ones() -> None:
     with pytest.raises(KeyError, match="flash"):
         environments.catalogue().id("ultra")

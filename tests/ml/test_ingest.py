@@ -48,6 +48,7 @@ def test_what_cannot_be_used_is_listed_with_its_reason(tmp_path: Path) -> None:
     (source / "circle" / "again.png").write_bytes((source / "circle" / "0.png").read_bytes())
     (source / "circle" / "torn.png").write_bytes(drawn.picture("square", 77))
     (source / "square" / "torn.png").write_bytes(drawn.picture("square", 77))
+    (source / "circle" / "gone.png").symlink_to(tmp_path / "nothing")
     (source / "loose.png").write_bytes(drawn.picture("bars", 78))
     (source / "rare").mkdir()
     (source / "rare" / "one.png").write_bytes(drawn.picture("bars", 79))
@@ -57,7 +58,7 @@ def test_what_cannot_be_used_is_listed_with_its_reason(tmp_path: Path) -> None:
 
     assert (ingested.rows, ingested.classes, ingested.declared) == (18, ["bars", "circle", "square"], False)
     reasons = _reasons(tmp_path / "out")
-    assert ingested.rejected == len(reasons) == 10
+    assert ingested.rejected == len(reasons) == 11
     assert "known format" in reasons["circle/text.png"]
     assert "known format" in reasons["circle/empty.png"]
     assert "damaged" in reasons["circle/cut.png"]
@@ -66,6 +67,7 @@ def test_what_cannot_be_used_is_listed_with_its_reason(tmp_path: Path) -> None:
     assert "the same content as circle/0.png" in reasons["circle/again.png"]
     assert "different labels: circle, square" in reasons["circle/torn.png"]
     assert "different labels: circle, square" in reasons["square/torn.png"]
+    assert "cannot be read: No such file" in reasons["circle/gone.png"]
     assert "no label" in reasons["loose.png"]
     assert "1 usable rows" in reasons["rare/one.png"]
 
@@ -94,10 +96,13 @@ def test_every_colour_mode_and_format_is_taken(tmp_path: Path) -> None:
 
 def test_rows_of_a_csv_file_are_checked_one_by_one(tmp_path: Path) -> None:
     source = drawn.table(tmp_path / "texts.csv", 8)
-    source.write_bytes(b"\xef\xbb\xbf" + source.read_bytes() + b'"  ",good\r\nno label here,\r\nhalf a row\r\n')
+    source.write_bytes(b"\xef\xbb\xbf" + source.read_bytes() + b'"  ",good\r\nno label here,\r\nhalf a row\r\nwell, well,good\r\n')
     ingested = ingest(str(source), "text_classification", tmp_path / "out", tmp_path)
-    assert (ingested.rows, ingested.classes, ingested.rejected) == (16, ["bad", "good"], 3)
-    assert sorted(_reasons(tmp_path / "out").values()) == ["an empty text", "no label", "no label"]
+    assert (ingested.rows, ingested.classes, ingested.rejected) == (16, ["bad", "good"], 4)
+    reasons = sorted(_reasons(tmp_path / "out").values())
+    assert reasons[0] == "an empty text"
+    assert reasons[1].startswith("more columns than the header")
+    assert reasons[2:] == ["no label", "no label"]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +113,7 @@ def test_rows_of_a_csv_file_are_checked_one_by_one(tmp_path: Path) -> None:
         (b"text,label\n", "at least two"),
         (b'text,label\n"never closed,good\n', "Mend the quotes"),
         (b"", "Put the line text,label on top"),
+        (b'"text,label\nnever closed,good\n', "Put the line text,label on top"),
     ],
 )
 def test_a_wrong_csv_file_is_one_clear_error(tmp_path: Path, content: bytes, complaint: str) -> None:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 
 from playbook import ROOT, address, children
 from playbook.__main__ import COMMANDS, explanation, main
@@ -78,6 +79,10 @@ def test_run_without_a_command_or_with_an_unknown_one_says_so() -> None:
 def test_a_full_disk_is_explained_and_a_fault_of_ours_is_not() -> None:
     assert "disk is full" in str(explanation(OSError(28, "No space left on device")))
     assert explanation(ValueError("a fault in the code")) is None
+
+
+def test_a_broken_connection_is_explained() -> None:
+    assert "did not answer" in str(explanation(requests.ConnectionError("reset")))
 
 
 def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,12 @@ def test_a_csv_file_replaces_the_texts_only(tmp_path: Path) -> None:
     assert (vision.own, nlp.own) == (False, True)
 
 
+def test_a_path_below_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "pictures" / "cats").mkdir(parents=True)
+    assert choose(TASKS, Path("~/pictures"))[0].place == str(tmp_path / "pictures")
+
+
 @pytest.mark.parametrize(
     ("name", "message"), [("missing", "does not exist"), ("file.txt", "neither a folder nor a .csv"), ("empty", "no folder")]
 )
@@ -55,3 +61,9 @@ def test_the_key_changes_with_the_data_and_only_then(tmp_path: Path) -> None:
     assert source.key == before
     (tmp_path / "cats" / "b.png").write_bytes(b"two")
     assert source.key != before
+
+
+def test_a_link_to_nowhere_does_not_stop_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "cats" / "gone.png").symlink_to(tmp_path / "nothing")
+    assert choose(TASKS, tmp_path)[0].key
