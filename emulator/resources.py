@@ -86,6 +86,9 @@ class Resources:
         wrapped, wrapped_id, _ = unwrap(method, call.body)
         resource = copy.deepcopy(wrapped)
         name = call.name if call.http == "PUT" else f"{call.name}/{wrapped_id or self._new_id(call, resource) or number()}"
+        if {".", ".."} & set(name.split("/")):
+            # Engines keep files under these names.
+            raise Refusal(400, "INVALID_ARGUMENT", f"{name!r} is not a resource name: a part of it is a relative path. Nothing was made.")
         kept = self._cloud.store.of(call.service)
         if kept.get(name) is not None:
             raise Refusal(409, "ALREADY_EXISTS", f"Resource '{name}' already exists.", reason="alreadyExists")
