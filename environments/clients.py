@@ -1,4 +1,4 @@
-"""The one client factory: project, region, retries and timeouts are said here once, for every environment.
+"""The one client factory: project and region are said here once, and retries and timeouts where a library has none of its own.
 
 Nothing here knows an address. Imports are inside the methods, since each library costs seconds that most callers never need.
 """

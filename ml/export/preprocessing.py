@@ -37,6 +37,8 @@ JAVASCRIPT_TOKEN = r"[\u3040-\u30ff\u3400-\u9fff]|(?:(?![\u3040-\u30ff\u3400-\u9
 
 Pixels = npt.NDArray[np.uint8]
 
+MAX_SIDE = 32_768
+"""A picture of one row and millions of columns passes the limit on pixels, but its resize would hold gigabytes."""
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 """What is decoded: Pillow would also hand EPS to Ghostscript, which runs what the file says."""
 
@@ -174,6 +176,8 @@ def decode(encoded: bytes) -> Pixels:
             # Damaged metadata is no reason to refuse a picture; size is checked below, by our own limit.
             warnings.simplefilter("ignore")
             picture: Image.Image = Image.open(io.BytesIO(encoded), formats=FORMATS)
+            if max(picture.size) > MAX_SIDE:
+                raise InstanceError(f"a picture of {picture.width} × {picture.height}; at most {MAX_SIDE:,} pixels along a side are taken")
             if picture.width * picture.height > MAX_PIXELS:
                 raise InstanceError(f"a picture of {picture.width} × {picture.height}; at most {MAX_PIXELS:,} pixels are taken")
             picture = ImageOps.exif_transpose(picture)
@@ -207,7 +211,7 @@ def resize(pixels: Pixels, size: int) -> Pixels:
     return np.floor(result + 0.5).clip(0, 255).astype(np.uint8)
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=64)
 def _weights(source: int, target: int) -> list[tuple[int, npt.NDArray[np.float64]]]:
     """For each target pixel along one axis: the first source pixel and the weights from there."""
     scale = source / target

@@ -53,10 +53,8 @@ def provision(environment: str, folder: Path, record: Record) -> Provisioned:
     from infra import terraform
 
     with record.step("provision") as outcome:
-        said: list[str] = []
 
         def say(line: str) -> None:
-            said.append(line)
             if line.startswith(("✓", "✗")):
                 record.say(f"{'':>10}{line.splitlines()[0]}")
 
@@ -68,16 +66,13 @@ def provision(environment: str, folder: Path, record: Record) -> Provisioned:
                 + "\nThe stacks before it are applied and the state is saved. Mend the cause and run the loop again; it goes on from there."
             )
         stacks = tuple(Stack(r.stack, r.counts.added, r.counts.changed, r.counts.destroyed, r.counts.adopted, r.seconds) for r in results)
-        tools = next(line for line in said if line.startswith("apply "))
         touched = sum(stack.added + stack.changed + stack.destroyed + stack.adopted for stack in stacks)
         outcome.status = "done" if made or touched else "cached"
         outcome.detail = f"{touched} resources changed in {len(stacks)} stacks" if touched else f"{len(stacks)} stacks are as declared"
-    return _provisioned(stacks, tools)
+    return _provisioned(stacks, results[0].terraform, results[0].provider)
 
 
-def _provisioned(stacks: tuple[Stack, ...], tools: str) -> Provisioned:
-    """From the line `apply local with terraform 1.11.4, google provider 6.50.0 of …`."""
-    terraform, provider = tools.split(" with ", 1)[1].split(", ", 1)
+def _provisioned(stacks: tuple[Stack, ...], terraform: str, provider: str) -> Provisioned:
     fallbacks = []
     if stand_in := provider.startswith("provider stand-in"):
         fallbacks.append(f"google provider: {provider}")

@@ -102,3 +102,8 @@ def test_a_written_preprocessor_is_read_back_and_other_versions_are_refused(tmp_
 def test_a_server_loads_neither_tensorflow_nor_pyarrow() -> None:
     code = "import sys, ml.export.preprocessing; sys.exit(bool({'tensorflow', 'keras', 'pyarrow', 'pandas'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_picture_of_one_endless_row_is_refused_before_it_is_decoded() -> None:
+    with pytest.raises(InstanceError, match="along a side"):
+        decode(drawn.encoded(Image.new("L", (32_769, 1))))
