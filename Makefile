@@ -80,7 +80,7 @@ test-all: setup ## every test
 	@pytest
 
 lint: setup ## ruff, mypy, generated files, policies over every stack
-	ruff check .
+	ruff check --no-cache .
 	ruff format --check .
 	mypy .
 	python -m environments.schemas --check

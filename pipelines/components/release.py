@@ -39,10 +39,9 @@ def gate(environment: str, task: str, declared: bool, version: str, evaluation: 
     from dataclasses import asdict
     from pathlib import Path
 
-    from ml.evaluation.gate import decide
-
     from environments import tasks
     from environments.clients import Clients
+    from ml.evaluation.gate import decide
     from serving.registry.versions import label
 
     gates = tasks().named(task).gates
