@@ -20,9 +20,11 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.playbook/uv/bin
 PLAYBOOK := .venv/bin/python -m playbook
 REACH := --env $(ENV) $(if $(EMULATOR),--emulator)
 INSIDE := $(PLAYBOOK) run $(REACH) -- python
+# A rehearsal plans and applies in folders of its own, so that it never takes the place of a plan that was reviewed.
+REHEARSAL := $(if $(EMULATOR),--rehearsal --folder .playbook/rehearsal)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor loop test test-all lint format lock schemas emulator bootstrap synth plan deploy destroy train compile bench clean
+.PHONY: help setup doctor loop test test-all lint format lock schemas emulator bootstrap synth plan deploy destroy train images compile bench clean
 
 help: ## list the verbs
 	@echo 'make VERB [ENV=local|dev|staging|prod] [EMULATOR=1] ...'
@@ -54,16 +56,19 @@ synth: setup ## every stack of every environment as Terraform JSON in cdktf.out
 	@python -m infra.app
 
 plan: setup ## what an apply would change
-	@$(INSIDE) -m infra.terraform plan --env $(ENV)
+	@$(INSIDE) -m infra.terraform plan --env $(ENV) $(REHEARSAL)
 
-deploy: setup ## apply the stacks (a protected environment applies reviewed plans only)
-	@$(INSIDE) -m infra.terraform bootstrap --env $(ENV)
-	@$(INSIDE) -m infra.terraform apply --env $(ENV)
+deploy: setup ## apply the stacks (a protected environment applies reviewed plans only; a rehearsal plans first)
+	@$(INSIDE) -m infra.terraform $(if $(EMULATOR),plan,bootstrap) --env $(ENV) $(REHEARSAL)
+	@$(INSIDE) -m infra.terraform apply --env $(ENV) $(REHEARSAL)
 
 destroy: setup ## remove what the stacks declare
-	@$(INSIDE) -m infra.terraform destroy --env $(ENV)
+	@$(INSIDE) -m infra.terraform destroy --env $(ENV) $(REHEARSAL)
 
 # --- machine learning
+
+images: setup ## the container images of this source, built by Cloud Build unless they were
+	@$(INSIDE) -m pipelines.images --env $(ENV)
 
 compile: setup ## the training pipeline as a KFP specification in build/training.yaml
 	@python -m pipelines.compile --env $(ENV)
@@ -84,6 +89,7 @@ lint: setup ## ruff, mypy, generated files, policies over every stack
 	ruff format --check .
 	mypy .
 	python -m environments.schemas --check
+	python -m infra.schemas --check
 	python -m infra.policies
 
 format: setup ## mend what can be mended by itself
@@ -92,16 +98,18 @@ format: setup ## mend what can be mended by itself
 
 schemas: setup ## the JSON Schemas that editors use for the YAML files
 	python -m environments.schemas
+	python -m infra.schemas
 
 EXPORT := uv export --quiet --format requirements-txt --no-emit-project
 lock: setup ## resolve the packages anew and write the requirements*.lock files
 	uv lock
-	$(EXPORT) --all-groups --no-group terraform --no-group node -o requirements.lock
+	$(EXPORT) --all-groups --no-group terraform --no-group node --no-group cdktn -o requirements.lock
 	for group in serving training pipelines; do $(EXPORT) --no-default-groups --group $$group -o cloudbuild/requirements-$$group.lock || exit 1; done
+	$(EXPORT) --no-default-groups --group cdktn -o requirements-cdktn.lock
 	for group in terraform node; do $(EXPORT) --only-group $$group -o requirements-$$group.lock || exit 1; done
 
 clean: ## remove results and the local Google Cloud's state; packages, providers and data stay
-	@rm -rf build cdktf.out .playbook/emulator .playbook/loop
+	@rm -rf build cdktf.out .playbook/emulator .playbook/loop .playbook/rehearsal
 
 .PHONY: python
 python:

@@ -72,7 +72,7 @@ def explained(error: OSError | sqlite3.Error, state: Path) -> str:
 @contextlib.contextmanager
 def _owned(state: Path) -> Iterator[None]:
     """Holds the state folder for this process alone."""
-    state.mkdir(parents=True, exist_ok=True)
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (state / "lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -164,7 +164,9 @@ def _listen(port: int) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise Fault(f"Port {port} is in use on 127.0.0.1. Leave --port out to take a free one, or end what listens there.") from error
-        raise
+        raise Fault(f"Port {port} cannot be used on 127.0.0.1: {error.strerror}. Leave --port out to take a free one.") from error
+    except OverflowError as error:
+        raise Fault(f"{port} is no port: ports go from 0 to 65535. Leave --port out to take a free one.") from error
     listener.listen(256)
     listener.setblocking(False)
     return listener

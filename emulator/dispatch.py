@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import traceback
 from dataclasses import dataclass
@@ -59,6 +58,8 @@ async def _answer(request: Request, cloud: Cloud) -> Response:
         method = f"{call.service}.{call.method}"
         result = await behaviour(call, cloud)
         response = result if isinstance(result, Response) else Response.of(result)
+    except RecursionError:
+        response = Response.of(Refusal(400, "INVALID_ARGUMENT", "Invalid JSON payload received. Message too deep.").body(), 400)
     except Refusal as refusal:
         response = Response.of(refusal.body(), refusal.status)
     problem = ""
@@ -94,7 +95,7 @@ def route(request: Request, cloud: Cloud) -> tuple[Call, behaviours.Behaviour]:
     query = validation.query(method, {key: values for key, values in query.items() if not SIGNATURES.match(key)})
     body: Json = {}
     if method.request and method.verb not in RAW:
-        body = validation.body(method, parsed(request.body), partial=request.http == "PATCH" or method.verb == "update")
+        body = validation.body(method, validation.parsed(request.body), partial=request.http == "PATCH" or method.verb == "update")
     name = cloud.projects.by_id(name_of(method, path))
     call = Call(
         service, method.document.version, method.id, request.http, request.host, request.path, name, params, query, body, request.body,
@@ -128,20 +129,3 @@ def name_of(method: discovery.Method, path: str) -> str:
     if ":" in method.template.rpartition("/")[2]:
         rest = rest.rpartition(":")[0]
     return unquote(rest)
-
-
-def parsed(body: bytes) -> Json:
-    """A request's JSON.
-
-    Raises:
-        Refusal: It is none, or no object.
-    """
-    if not body.strip():
-        return {}
-    try:
-        value = json.loads(body)
-    except ValueError as error:
-        raise Refusal(400, "INVALID_ARGUMENT", f"Invalid JSON payload received. {error}") from error
-    if not isinstance(value, dict):
-        raise Refusal(400, "INVALID_ARGUMENT", "Invalid JSON payload received. The body must be an object.")
-    return value

@@ -116,6 +116,8 @@ def _equal(value: Any, wanted: str) -> bool:
         return str(value).lower() == wanted.lower()
     if isinstance(value, (int, float)):
         return _compare(value, wanted) == 0
+    if isinstance(value, list):  # Cloud Build's tags="…": one of them
+        return wanted in value
     return value is not None and str(value) == wanted
 
 

@@ -29,6 +29,7 @@ ETAGS = {"etag", "fingerprint", "labelFingerprint"}
 IDENTITY = {"name", "id", "kind", "selfLink", "creationTimestamp", "timeCreated", "createTime", "uid", "uniqueId", "creationTime"}
 IAM_VERBS = {"getIamPolicy", "setIamPolicy", "testIamPermissions"}
 IAM_SUFFIX = re.compile(r"/(iam|getIamPolicy|setIamPolicy|testIamPermissions|iam/testPermissions)$")
+PART_BYTES = 255
 POLICIES = "iam-policies"
 ROOTS = {"projects", "folders", "organizations", "billingAccounts"}
 
@@ -86,9 +87,7 @@ class Resources:
         wrapped, wrapped_id, _ = unwrap(method, call.body)
         resource = copy.deepcopy(wrapped)
         name = call.name if call.http == "PUT" else f"{call.name}/{wrapped_id or self._new_id(call, resource) or number()}"
-        if {".", ".."} & set(name.split("/")):
-            # Engines keep files under these names.
-            raise Refusal(400, "INVALID_ARGUMENT", f"{name!r} is not a resource name: a part of it is a relative path. Nothing was made.")
+        check_name(name)
         kept = self._cloud.store.of(call.service)
         if kept.get(name) is not None:
             raise Refusal(409, "ALREADY_EXISTS", f"Resource '{name}' already exists.", reason="alreadyExists")
@@ -130,8 +129,8 @@ class Resources:
                 new[changed] = now()
         if "etag" in new:
             new["etag"] = etag()
-        if "metageneration" in new:
-            new["metageneration"] = str(int(new["metageneration"]) + 1)
+        if "metageneration" in old:
+            new["metageneration"] = str(int(old["metageneration"]) + 1)
         key = (call.service, kind_of(method))
         if completion := COMPLETIONS.get(key):
             completion(call, self._cloud, call.name, new)
@@ -175,7 +174,10 @@ class Resources:
             key = camel(term[0])
             rows = sorted(rows, key=lambda row: str(row.get(key, "")), reverse=term[1:2] == ["desc"])
         size = int(call.one("pageSize") or call.one("maxResults") or 0) or len(rows)
-        first = int(call.one("pageToken") or 0)
+        token = call.one("pageToken") or "0"
+        if not re.fullmatch(r"[0-9]{1,18}", token):
+            raise Refusal(400, "INVALID_ARGUMENT", f"The page token {token[:80]!r} is none: send nextPageToken of the page before.")
+        first = int(token)
         page: Json = {column: rows[first : first + size]} if rows[first : first + size] else {}
         if first + size < len(rows):
             page["nextPageToken"] = str(first + size)
@@ -250,6 +252,18 @@ class Resources:
             return str(name.rpartition("/")[2] if name.startswith("projects/") else name)
         one = re.sub(r"s$", "", re.sub(r"ies$", "y", call.name.rpartition("/")[2]))
         return str(resource.get(f"{one}Reference", {}).get(f"{one}Id") or resource.get(f"{one}Id") or "")
+
+
+def check_name(name: str) -> None:
+    """Refuses a name that could not be kept: engines have files and folders of these names.
+
+    Raises:
+        Refusal: A part of it is empty, too long, unprintable or a relative path.
+    """
+    parts = name.split("/")
+    if {"", ".", ".."} & set(parts) or max(len(part.encode()) for part in parts) > PART_BYTES or not name.isprintable():
+        problem = "a part of it is empty, too long, unprintable or a relative path"
+        raise Refusal(400, "INVALID_ARGUMENT", f"{name[:300]!r} is not a resource name: {problem}. Nothing was made.")
 
 
 def described(call: Call) -> Method:

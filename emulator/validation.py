@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -17,6 +18,10 @@ STANDARD_PARAMETERS = {
     "uploadType", "upload_id", "upload_protocol", "userIp", "userProject",
 }  # fmt: skip
 
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a pair that stands alone: no text, although JSON can write it."""
+ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
 UNDESCRIBED = {
     ("aiplatform", "systemInstruction.parts"),
     ("bigquery", "access.datasetId"),
@@ -25,16 +30,56 @@ UNDESCRIBED = {
 """Where Google's own clients do not keep to the documents, and Google answers all the same: `(service, path)`."""
 
 
+INTEGERS = {
+    "int32": (-(1 << 31), (1 << 31) - 1),
+    "uint32": (0, (1 << 32) - 1),
+    "int64": (-(1 << 63), (1 << 63) - 1),
+    "uint64": (0, (1 << 64) - 1),
+}
+FORMATS = {
+    "int64": re.compile(r"-?[0-9]{1,19}"),
+    "uint64": re.compile(r"[0-9]{1,20}"),
+    "google-duration": re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?s"),
+    "google-datetime": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\.[0-9]{1,9})?([Zz]|[+-][0-9:]{5})"),
+}
+"""Strings that stand for something else."""
+COUNTS = {"pageSize", "maxResults"}
+"""Integers that no API lets be negative, although their type would."""
+
+
 def camel(name: str) -> str:
     """`repository_id` → `repositoryId`, as JSON accepts both spellings of a field."""
     return re.sub(r"_(\w)", lambda match: match.group(1).upper(), name)
+
+
+def parsed(raw: bytes) -> Json:
+    """A request's JSON; `{}` where there is none.
+
+    Raises:
+        Refusal: It is no JSON, no object, or no text.
+    """
+    if not raw.strip():
+        return {}
+    try:
+        value = json.loads(raw, parse_constant=_no_number)
+        if ESCAPED_SURROGATE.search(raw):
+            json.dumps(value, ensure_ascii=False).encode()
+    except ValueError as error:
+        raise Refusal(400, "INVALID_ARGUMENT", f"Invalid JSON payload received. {error}") from None
+    if not isinstance(value, dict):
+        raise Refusal(400, "INVALID_ARGUMENT", "Invalid JSON payload received. The body must be an object.")
+    return value
+
+
+def _no_number(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON value")
 
 
 def query(method: Method, given: dict[str, list[str]]) -> dict[str, list[str]]:
     """Query parameters under their documented names.
 
     Raises:
-        Refusal: One is unknown.
+        Refusal: One is unknown, or no integer where it should be one.
     """
     fields = method.document.schemas.get(method.request, {}).get("properties", {})
     known = {}
@@ -48,7 +93,21 @@ def query(method: Method, given: dict[str, list[str]]) -> dict[str, list[str]]:
                 [(name, f"Unknown name \"{name}\": Cannot bind query parameter. Field '{name}' could not be found in request message.")]
             )
         known[spelled] = values
+    violations = [found for name, values in known.items() for value in values for found in _integer(method, name, value)]
+    if violations:
+        raise refused(violations)
     return known
+
+
+def _integer(method: Method, name: str, value: str) -> list[Violation]:
+    """What is wrong with a query parameter that should be an integer; an empty one is as good as absent."""
+    form = method.parameters.get(name, {}).get("format", "")
+    if form not in INTEGERS or not value:
+        return []
+    least, most = INTEGERS[form]
+    if not re.fullmatch(r"-?[0-9]{1,20}", value) or not least <= int(value) <= most:
+        return [(name, f"Invalid value at '{name}' (TYPE_{form.upper()}), \"{value:.80}\"")]
+    return [(name, f"Invalid value at '{name}': {value} is negative.")] if name in COUNTS and int(value) < 0 else []
 
 
 def body(method: Method, given: Json, *, partial: bool) -> Json:
@@ -135,6 +194,9 @@ def _scalar(described: Document, schema: Json, kind: str, value: Any, path: str)
             return value, wrong
         if choices and value and value not in choices:
             return value, [(path, f"Invalid value at '{path}' (TYPE_ENUM), \"{value}\"")]
+        form = schema.get("format", "")
+        if form in FORMATS and not FORMATS[form].fullmatch(value):
+            return value, [(path, f"Invalid value at '{path}' ({form}), \"{value:.80}\"")]
         return value, []
     if kind in ("integer", "number"):
         if isinstance(value, str):
@@ -145,7 +207,7 @@ def _scalar(described: Document, schema: Json, kind: str, value: Any, path: str)
             except ValueError:
                 return value, wrong
         fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if kind == "integer" and fits and int(value) == value:
+        if kind == "integer" and fits and float(value).is_integer():
             value = int(value)
         elif kind == "integer":
             fits = False
@@ -157,9 +219,12 @@ def _scalar(described: Document, schema: Json, kind: str, value: Any, path: str)
     return value, wrong
 
 
-def _missing(described: Document, ref: str, value: Json, path: str, bound: set[str]) -> list[Violation]:
+def _missing(described: Document, ref: str, value: Any, path: str, bound: set[str]) -> list[Violation]:
     """Required fields that are absent; not those whose empty value (zero, false, no labels) is left out on the wire."""
     violations: list[Violation] = []
+    if not isinstance(value, dict):
+        # Its type is refused already.
+        return violations
     for name, schema in described.schemas[ref].get("properties", {}).items():
         where = f"{path}.{name}" if path else name
         item = value.get(name)
@@ -170,9 +235,9 @@ def _missing(described: Document, ref: str, value: Json, path: str, bound: set[s
             wanted = schema.get("mark") == "required" and not may_be_empty
             if wanted:
                 violations.append((where, f"Required field '{where}' is not set."))
-        elif "$ref" in schema and isinstance(item, dict):
+        elif "$ref" in schema:
             violations += _missing(described, schema["$ref"], item, where, set())
-        elif schema.get("type") == "array" and "$ref" in schema["items"]:
+        elif schema.get("type") == "array" and "$ref" in schema["items"] and isinstance(item, list):
             for index, element in enumerate(item):
                 violations += _missing(described, schema["items"]["$ref"], element, f"{where}[{index}]", set())
     return violations

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from environments.schema import Environment, Organisation
 
-Duty = Literal["pipelines", "training", "serving", "workbench"]
+Duty = Literal["builder", "pipelines", "training", "serving", "workbench"]
 Bucket = Literal["raw", "processed", "models", "pipelines", "web"]
 Topic = Literal["alerts", "retraining"]
 
@@ -26,7 +26,7 @@ class Names:
     organisation: Organisation
     environment: Environment
 
-    DUTIES: ClassVar[tuple[Duty, ...]] = ("pipelines", "training", "serving", "workbench")
+    DUTIES: ClassVar[tuple[Duty, ...]] = ("builder", "pipelines", "training", "serving", "workbench")
     BUCKETS: ClassVar[tuple[Bucket, ...]] = ("raw", "processed", "models", "pipelines", "web")
     TOPICS: ClassVar[tuple[Topic, ...]] = ("alerts", "retraining")
 
@@ -112,9 +112,18 @@ class Names:
         """Artifact Registry repository of container images."""
         return self.name("images")
 
+    @property
+    def image_repository(self) -> str:
+        """The repository's address: `europe-west4-docker.pkg.dev/P/acme-gemini-dev-images`."""
+        return f"{self.environment.region}-docker.pkg.dev/{self.project}/{self.repository}"
+
     def image(self, image: str) -> str:
         """A container image without tag or digest: `europe-west4-docker.pkg.dev/P/acme-gemini-dev-images/serving`."""
-        return f"{self.environment.region}-docker.pkg.dev/{self.project}/{self.repository}/{image}"
+        return f"{self.image_repository}/{image}"
+
+    def built_images(self, source: str) -> str:
+        """`gs://` address of the digests of the images that were built from the source with this digest."""
+        return self.uri("pipelines", "images", source, "images.json")
 
     # People
 

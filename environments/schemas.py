@@ -5,6 +5,7 @@ With `--check` it writes nothing and fails when a file is not what the models sa
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -18,27 +19,28 @@ FOLDER = Path(__file__).parent / "schemas"
 MODELS: tuple[type[BaseModel], ...] = (Environment, Organisation, Tasks, Catalogue, Parity)
 
 
-def render() -> dict[str, str]:
+def render(models: Sequence[type[BaseModel]] = MODELS) -> dict[str, str]:
     """File name → content of every schema."""
     return {
-        f"{model.__name__.lower()}.schema.json": json.dumps(model.model_json_schema(), indent=2, sort_keys=True) + "\n" for model in MODELS
+        f"{model.__name__.lower()}.schema.json": json.dumps(model.model_json_schema(), indent=2, sort_keys=True) + "\n" for model in models
     }
 
 
-def stale() -> list[str]:
+def stale(folder: Path = FOLDER, models: Sequence[type[BaseModel]] = MODELS) -> list[str]:
     """Names of the files that are missing or differ from the models."""
-    return [name for name, content in render().items() if not (FOLDER / name).exists() or (FOLDER / name).read_text("utf-8") != content]
+    return [name for name, text in render(models).items() if not (folder / name).exists() or (folder / name).read_text("utf-8") != text]
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], folder: Path = FOLDER, models: Sequence[type[BaseModel]] = MODELS) -> int:
     """Write every schema, or with `--check` say which are stale; the exit code."""
     if "--check" in arguments:
-        if found := stale():
-            print(f"Stale in environments/schemas: {', '.join(found)}. Editors would check against old rules. Run: make schemas")
+        if found := stale(folder, models):
+            where = f"{folder.parent.name}/{folder.name}"
+            print(f"Stale in {where}: {', '.join(found)}. Editors would check against old rules. Run: make schemas")
         return int(bool(found))
-    FOLDER.mkdir(exist_ok=True)
-    for name, content in render().items():
-        (FOLDER / name).write_text(content, encoding="utf-8")
+    folder.mkdir(exist_ok=True)
+    for name, content in render(models).items():
+        (folder / name).write_text(content, encoding="utf-8")
     return 0
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from environments import ConfigurationError, tasks
-from environments.clients import Clients
+from environments.clients import TIMEOUT_SECONDS, Clients
 from pipelines import compile as specification
+from pipelines import images
 from pipelines.definitions.training import NAME
 
 RUN = "run"
@@ -30,13 +31,17 @@ def submit(clients: Clients, task: str, rows_uri: str, declared: bool) -> Any:
 
     Returns:
         The `google.cloud.aiplatform.PipelineJob`.
+
+    Raises:
+        ImagesError: when the images of this source were never built in the environment.
     """
     names = clients.names
     tasks().named(task)
+    digests = images.built(clients)
     aiplatform = clients.vertex()
     parameters = {"environment": names.environment.name, "task": task, "rows_uri": rows_uri, "declared": declared}
     with tempfile.TemporaryDirectory() as folder:
-        template = specification.write(names, Path(folder) / f"{NAME}.yaml")
+        template = specification.write(names, Path(folder) / f"{NAME}.yaml", digests)
         asked = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode() + template.read_bytes()).hexdigest()[:12]
         for running in aiplatform.PipelineJob.list(filter=f'labels.{RUN}="{asked}"'):
             if not running.done():
@@ -51,12 +56,14 @@ def submit(clients: Clients, task: str, rows_uri: str, declared: bool) -> Any:
             parameter_values=parameters,
             labels={**names.labels, "task": task, RUN: asked},
         )
-        job.submit(service_account=names.service_account("pipelines"), experiment=names.experiment(task))
+        job.submit(
+            service_account=names.service_account("pipelines"), experiment=names.experiment(task), create_request_timeout=TIMEOUT_SECONDS
+        )
     return job
 
 
 def main() -> int:
-    """Submit one run and print its resource name; 1 when Google Cloud refuses it, 2 when the configuration is wrong."""
+    """Submit one run and print its resource name; 1 without images or where Google Cloud refuses it, 2 for a wrong configuration."""
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError
 
@@ -71,6 +78,9 @@ def main() -> int:
     except (ConfigurationError, KeyError) as error:
         print(error.args[0], file=sys.stderr)
         return 2
+    except images.ImagesError as error:
+        print(error, file=sys.stderr)
+        return 1
     except (GoogleAPICallError, GoogleAuthError) as error:
         command = f"playbook run --env {arguments.env} -- python -m pipelines.submit …"
         print(f"Google Cloud refused the run, and nothing was started: {error}. Mend that, or reach it by: {command}", file=sys.stderr)

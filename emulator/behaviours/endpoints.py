@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from typing import TYPE_CHECKING
 
 from emulator.behaviours import STATUS_NAMES, Call, Json, Refusal, Response, completes, on, route
 from emulator.behaviours.models import find, mark_deployed
 from emulator.clock import now, number
 from emulator.projects import project_number
+from emulator.validation import parsed
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -21,6 +23,9 @@ ENDPOINTS = "projects.locations.endpoints"
 DEPLOYED_WITHIN_SECONDS = 20.0
 """A deployment that is quicker is answered as done, which saves the client a poll."""
 WHOLE = 100
+REQUEST_BYTES, DEDICATED_REQUEST_BYTES = 1_572_864, 10_485_760
+"""The largest prediction request, at the shared host and at a dedicated endpoint's own."""
+DEPLOYED_ID = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 
 @completes("aiplatform", "Endpoint")
@@ -42,6 +47,9 @@ async def deploy(call: Call, cloud: Cloud) -> Json:
     model = find(cloud, cloud.projects.by_id(given["model"]))
     known = [one["id"] for one in endpoint.get("deployedModels", [])]
     deployed_id = given.get("id") or number()
+    if not DEPLOYED_ID.fullmatch(deployed_id):
+        # A folder carries it.
+        raise Refusal(400, "", f"{deployed_id[:80]!r} is no id of a deployed model. Nothing was deployed. Leave the id to the service.")
     if deployed_id in known:
         raise Refusal(
             409, "", f"Deployed model '{deployed_id}' already exists on '{name}'. Nothing was deployed. Leave the id to the service."
@@ -135,12 +143,14 @@ async def delete(call: Call, cloud: Cloud) -> Json | Response:
 @on("aiplatform", f"{ENDPOINTS}.predict")
 async def predict(call: Call, cloud: Cloud) -> Json:
     """Forwards instances to a deployed model, chosen by the traffic split."""
+    _check_size(call, REQUEST_BYTES)
     return await _predict(cloud, call.name, call.body)
 
 
 @on("aiplatform", f"{ENDPOINTS}.rawPredict", f"{ENDPOINTS}.streamRawPredict")
 async def raw_predict(call: Call, cloud: Cloud) -> Response:
     """Forwards any body to a deployed model, and its answer back."""
+    _check_size(call, REQUEST_BYTES)
     return await _raw_predict(cloud, call.name, call.raw, call.headers.get("content-type", "application/json"))
 
 
@@ -148,9 +158,15 @@ async def raw_predict(call: Call, cloud: Cloud) -> Response:
 async def dedicated(call: Call, cloud: Cloud) -> Json | Response:
     """The same at a dedicated endpoint's own host."""
     name = cloud.projects.by_id(call.params["name"])
+    _check_size(call, DEDICATED_REQUEST_BYTES)
     if call.params["verb"] == "predict":
-        return await _predict(cloud, name, json.loads(call.raw))
+        return await _predict(cloud, name, parsed(call.raw))
     return await _raw_predict(cloud, name, call.raw, call.headers.get("content-type", "application/json"))
+
+
+def _check_size(call: Call, limit: int) -> None:
+    if len(call.raw) > limit:
+        raise Refusal(400, "INVALID_ARGUMENT", f"Request payload size exceeds the limit: {limit} bytes.")
 
 
 async def _predict(cloud: Cloud, name: str, body: Json) -> Json:

@@ -19,7 +19,6 @@ from emulator.behaviours.gemini import (
     require,
     streamed,
 )
-from emulator.dispatch import parsed
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -55,7 +54,7 @@ def _described(model: str) -> Json:
 async def gemini_api(call: Call, cloud: Cloud) -> Json | Response:
     """The methods of `models` in the Gemini API."""
     _require_key(call)
-    model, verb, given = call.params["model"], call.params["verb"], parsed(call.raw)
+    model, verb, given = call.params["model"], call.params["verb"], validation.parsed(call.raw)
     if verb == "countTokens":
         # A whole request may be counted instead of its contents.
         whole = given.get("generateContentRequest", given.get("generate_content_request"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from emulator.behaviours import Call, Json, Refusal, Response, on
 from emulator.clock import etag, now, number
+from emulator.engines import registry
 from emulator.resources import apply_mask
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ async def upload(call: Call, cloud: Cloud) -> Json:
         cloud.resources.load(call, name)
     elif cloud.store.of("aiplatform").get(name):
         raise Refusal(409, "", f"Model '{name}' already exists. Nothing was uploaded. Name it as parentModel to add a version.")
-    _check_artifacts(given.get("artifactUri", ""), cloud)
     known = versions(cloud, name)
     aliases = list(given.get("versionAliases", []))
     for alias in aliases:
@@ -52,6 +52,7 @@ async def upload(call: Call, cloud: Cloud) -> Json:
         "supportedInputStorageFormats": ["jsonl"],
         "etag": etag(),
     }
+    registry.keep(cloud.objects, cloud.store, model)
     with cloud.store.transaction():
         _keep(cloud, model)
         _alias(cloud, name, version, aliases)
@@ -106,9 +107,12 @@ async def delete(call: Call, cloud: Cloud) -> Json:
     """Deletes a model with all its versions, unless one is deployed."""
     cloud.resources.load(call)
     _refuse_deployed(cloud, call.name, "")
+    kept = versions(cloud, call.name)
     with cloud.store.transaction():
         cloud.store.of("aiplatform").delete(call.name)
         _kept(cloud).delete(call.name)
+    for version in kept:
+        registry.forget(cloud.objects, version)
     return cloud.operations.done(call, {}, "", metadata_type="DeleteOperationMetadata")
 
 
@@ -124,6 +128,7 @@ async def delete_version(call: Call, cloud: Cloud) -> Json:
         raise Refusal(400, "FAILED_PRECONDITION", message)
     _refuse_deployed(cloud, model["name"], model["versionId"])
     _kept(cloud).delete(f"{model['name']}/versions/{model['versionId']}")
+    registry.forget(cloud.objects, model)
     return cloud.operations.done(call, {}, "", metadata_type="DeleteOperationMetadata")
 
 
@@ -211,16 +216,6 @@ def _check_alias(alias: str) -> None:
     if not ALIAS.fullmatch(alias):
         message = f"Alias {alias!r} is not valid: a letter first, then letters, digits and dashes, no number alone. Nothing was changed."
         raise Refusal(400, "", message)
-
-
-def _check_artifacts(uri: str, cloud: Cloud) -> None:
-    """Vertex AI copies the artifacts when a model is uploaded, and so finds out that there are none."""
-    from emulator.engines.pipelines import artifacts
-
-    if uri and not artifacts.digests(cloud.objects, uri.rstrip("/")):
-        raise Refusal(
-            400, "FAILED_PRECONDITION", f"The artifact folder {uri} holds no objects. Nothing was uploaded. Export the model there first."
-        )
 
 
 def _refuse_deployed(cloud: Cloud, model: str, version: str) -> None:

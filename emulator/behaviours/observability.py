@@ -62,8 +62,13 @@ async def list_series(call: Call, cloud: Cloud) -> Json:
     together: dict[str, Json] = {}
     for series in filters.select(cloud.store.of(SERIES).list(call.name), call.one("filter")):
         key = repr((series.get("metric"), series.get("resource")))
-        points = [point for point in series.get("points", []) if start <= point.get("interval", {}).get("endTime", "") <= end]
+        points = [point for point in series.get("points", []) if start <= _end(point) <= end]
         if points:
             merged = together.setdefault(key, {**series, "points": []})
-            merged["points"] = sorted(merged["points"] + points, key=lambda point: str(point["interval"]["endTime"]), reverse=True)
+            merged["points"] = sorted(merged["points"] + points, key=_end, reverse=True)
     return {"timeSeries": list(together.values())}
+
+
+def _end(point: Json) -> str:
+    """When a point's interval ends; points without one come first."""
+    return str(point.get("interval", {}).get("endTime", ""))

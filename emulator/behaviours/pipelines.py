@@ -39,7 +39,7 @@ async def create(call: Call, cloud: Cloud) -> Json:
         raise Refusal(
             400, "", "The pipeline job has no pipelineSpec; a templateUri alone is not emulated. Nothing was run. Send the specification."
         )
-    _refuse_installation(spec)
+    _check(spec)
     if runtime.get("inputArtifacts"):
         raise Refusal(
             400,
@@ -55,7 +55,7 @@ async def create(call: Call, cloud: Cloud) -> Json:
     job = Job(
         name=created["name"],
         spec=spec,
-        parameters=runtime.get("parameterValues") or {k: next(iter(v.values())) for k, v in runtime.get("parameters", {}).items()},
+        parameters=runtime.get("parameterValues") or {k: next(iter(v.values()), None) for k, v in runtime.get("parameters", {}).items()},
         root=root,
         project_number=project_number(call.project),
         environment={
@@ -155,12 +155,21 @@ def _with_contexts(job: Json, cloud: Cloud) -> Json:
     return {**job, "jobDetail": {**job.get("jobDetail", {}), **{key: context for key, context in found.items() if context}}}
 
 
-def _refuse_installation(spec: Json) -> None:
-    """Refuses a pipeline whose steps would install packages: they would change the environment that everything runs in."""
+def _check(spec: Json) -> None:
+    """Refuses what is no compiled pipeline, and steps that would install packages into the environment that everything runs in."""
     from emulator.engines.pipelines import containers
 
-    executors = spec.get("deploymentSpec", {}).get("executors", {})
-    found = [name for name, executor in executors.items() if containers.installs_packages(executor.get("container", {}))]
+    try:
+        name, parts = spec["pipelineInfo"]["name"], (spec["root"]["dag"], spec["components"])
+        if not isinstance(name, str) or not all(isinstance(part, dict) for part in parts):
+            raise TypeError("a part of it has the wrong type")
+        steps = {name: executor.get("container", {}) for name, executor in spec["deploymentSpec"]["executors"].items()}
+        for container in steps.values():
+            "".join([container.get("image", ""), *container.get("command", []), *container.get("args", [])])
+    except (KeyError, TypeError, AttributeError) as error:
+        message = f"The pipelineSpec is no compiled pipeline: {error}. Nothing was run. Compile it with kfp.compiler."
+        raise Refusal(400, "", message) from None
+    found = [name for name, container in steps.items() if containers.installs_packages(container)]
     if found:
         raise Refusal(
             400,

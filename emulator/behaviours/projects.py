@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from emulator.behaviours import Call, Json, Refusal, on, route
@@ -11,6 +12,7 @@ from emulator.projects import ENABLED_AT_BIRTH
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
+PROJECT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 PROBE = "00000000000"
 """Terraform's provider asks for a service of this project and must be refused: an answer makes it panic."""
 
@@ -39,18 +41,30 @@ def _shown(call: Call, project: Json) -> Json:
     return _v1(project) if call.version == "v1" else _v3(project)
 
 
+def _parent(call: Call) -> Json:
+    """The field `parent` as version 1 writes it, where the request has one: version 3 writes `folders/1`."""
+    parent = call.body.get("parent")
+    if not parent:
+        return {}
+    if isinstance(parent, str):
+        kind, _, number = parent.partition("/")
+        parent = {"type": kind.removesuffix("s"), "id": number}
+    if parent.get("type") not in ("organization", "folder") or not parent.get("id"):
+        raise Refusal(400, "INVALID_ARGUMENT", "The parent of a project is organizations/NUMBER or folders/NUMBER. Nothing was changed.")
+    return {"parent": parent}
+
+
 @on("cloudresourcemanager", "projects.create")
 async def create(call: Call, cloud: Cloud) -> Json:
     """Project ids are taken for ever, in the whole world."""
     project = call.body.get("projectId", "")
+    if not PROJECT.fullmatch(project):
+        message = f"'{project[:80]}' is no project id: 6 to 30 lower-case letters, digits and hyphens, a letter first. Nothing was made."
+        raise Refusal(400, "INVALID_ARGUMENT", message)
     if cloud.projects.existing(project) is not None:
         raise Refusal(409, "ALREADY_EXISTS", f"Requested entity already exists: project '{project}'. Choose another id.")
-    parent = call.body.get("parent")
-    if isinstance(parent, str):
-        kind, _, number = parent.partition("/")
-        parent = {"type": kind.removesuffix("s"), "id": number}
     display = call.body.get("displayName" if call.version == "v3" else "name", project)
-    fields = {"displayName": display, "labels": call.body.get("labels", {}), **({"parent": parent} if parent else {})}
+    fields = {"displayName": display, "labels": call.body.get("labels", {}), **_parent(call)}
     kept = cloud.projects.keep(project, fields)
     for service in ENABLED_AT_BIRTH:
         cloud.projects.switch(project, f"{service}.googleapis.com", "ENABLED")
@@ -74,7 +88,7 @@ async def update(call: Call, cloud: Cloud) -> Json:
     """Name, labels and parent can be changed."""
     kept = cloud.projects.get(call.project)
     display = call.body.get("displayName" if call.version == "v3" else "name")
-    changed: Json = {**kept, **{key: call.body[key] for key in ("labels", "parent") if key in call.body}}
+    changed: Json = {**kept, **({"labels": call.body["labels"]} if "labels" in call.body else {}), **_parent(call)}
     changed = cloud.projects.keep(call.project, {**changed, **({"displayName": display} if display else {})})
     return _v1(changed) if call.version == "v1" else cloud.operations.done(call, _v3(changed), "Project")
 

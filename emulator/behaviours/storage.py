@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, on
-from emulator.engines.objects import BLOCK, blocks
+from emulator.engines.objects import BLOCK, BUCKET, blocks
 from emulator.projects import project_number
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
 MULTI_REGIONS = {"US", "EU", "ASIA"}
-KEPT_IN_COPIES = ("contentType", "metadata", "cacheControl", "contentDisposition", "contentEncoding", "contentLanguage")
 PAGE = 1000
 
 defaults(
@@ -31,7 +30,7 @@ defaults(
 @completes("storage", "Bucket")
 def bucket_completed(call: Call, cloud: Cloud, name: str, bucket: Json) -> None:
     """Locations come back in capitals: in lower case, Terraform would replace the bucket."""
-    bucket["location"] = bucket["location"].upper()
+    bucket["location"] = bucket.get("location", "US").upper()
     bucket["locationType"] = "multi-region" if bucket["location"] in MULTI_REGIONS else "region"
     if project := call.one("project"):
         bucket["projectNumber"] = project_number(cloud.projects.by_id(f"projects/{project}").removeprefix("projects/"))
@@ -47,7 +46,7 @@ async def insert_bucket(call: Call, cloud: Cloud) -> Json | Response:
         raise Refusal(400, "INVALID_ARGUMENT", "Required parameter: project", reason="required")
     cloud.projects.check(cloud.projects.by_id(f"projects/{project}").removeprefix("projects/"), "storage")
     bucket = call.body.get("name", "")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", bucket):
+    if not BUCKET.fullmatch(bucket):
         raise Refusal(400, "INVALID_ARGUMENT", f"Invalid bucket name: '{bucket}'")
     if cloud.store.of("storage").get(f"b/{bucket}") is not None:
         raise Refusal(409, "ALREADY_EXISTS", f"The requested bucket name '{bucket}' is not available: it is taken. Use another name.")
@@ -105,7 +104,7 @@ async def list_objects(call: Call, cloud: Cloud) -> Json:
     """Objects in order of their names; with a delimiter, what lies deeper is named by its prefix alone."""
     bucket, prefix, delimiter = call.params["bucket"], call.one("prefix"), call.one("delimiter")
     _enabled(cloud, bucket)
-    size, after = int(call.one("maxResults") or PAGE), call.one("pageToken")
+    size, after = int(call.one("maxResults") or 0) or PAGE, call.one("pageToken")
     start, end = call.one("startOffset"), call.one("endOffset")
     items: list[Json] = []
     prefixes: list[str] = []
@@ -170,7 +169,7 @@ async def delete_object(call: Call, cloud: Cloud) -> Response:
 async def compose(call: Call, cloud: Cloud) -> Json:
     """Joins up to 32 objects of a bucket."""
     bucket, name = call.params["destinationBucket"], call.params["destinationObject"]
-    sources = [source["name"] for source in call.body.get("sourceObjects", [])]
+    sources = [source.get("name", "") for source in call.body.get("sourceObjects", [])]
     if not 1 <= len(sources) <= 32:
         raise Refusal(400, "INVALID_ARGUMENT", f"The number of source components must be between 1 and 32, not {len(sources)}.")
     writable(call, cloud, bucket, name)
@@ -188,7 +187,7 @@ async def copy(call: Call, cloud: Cloud) -> Json:
     params = call.params
     source = existing(call, cloud, params["sourceBucket"], params["sourceObject"], "ifSource", "sourceGeneration")
     writable(call, cloud, params["destinationBucket"], params["destinationObject"])
-    copied = _copied(cloud, source, params["destinationBucket"], params["destinationObject"], call.body)
+    copied = cloud.objects.copy(source, params["destinationBucket"], params["destinationObject"], call.body)
     if call.verb == "copy":
         return copied
     size = copied["size"]
@@ -201,17 +200,9 @@ async def move(call: Call, cloud: Cloud) -> Json:
     bucket = call.params["bucket"]
     source = existing(call, cloud, bucket, call.params["sourceObject"], "ifSource", "sourceGeneration")
     writable(call, cloud, bucket, call.params["destinationObject"])
-    moved = _copied(cloud, source, bucket, call.params["destinationObject"], {})
+    moved = cloud.objects.copy(source, bucket, call.params["destinationObject"])
     cloud.objects.delete(bucket, source["name"])
     return moved
-
-
-def _copied(cloud: Cloud, source: Json, bucket: str, name: str, fields: Json) -> Json:
-    file = cloud.objects.incoming()
-    with file.open("wb") as target:
-        target.writelines(blocks(cloud.objects.path(source["bucket"], source["name"])))
-    kept = {field: source[field] for field in KEPT_IN_COPIES if field in source}
-    return cloud.objects.put(bucket, name, file, {**kept, **fields})
 
 
 def existing(call: Call, cloud: Cloud, bucket: str, name: str, conditions: str = "if", generation: str = "generation") -> Json:
@@ -277,7 +268,7 @@ def content(call: Call, cloud: Cloud, found: Json) -> Response:
         "Accept-Ranges": "bytes",
     }
     first, last, status = 0, size - 1, 200
-    if match := re.fullmatch(r"bytes=(\d*)-(\d*)", call.headers.get("range", "")):
+    if match := re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", call.headers.get("range", "")):
         if match[1]:
             first, last = int(match[1]), min(int(match[2] or last), last)
         elif match[2]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from emulator import discovery, validation
 from emulator.behaviours import Call, Json, Refusal, Response, at_start, route
@@ -85,7 +84,7 @@ async def resume(call: Call, cloud: Cloud) -> Json | Response:
         raise Refusal(404, "NOT_FOUND", "There is no such upload session: it is finished, cancelled, or over a week old.")
     if "finished" in kept:
         return existing(call, cloud, kept["bucket"], kept["name"])
-    match = re.fullmatch(r"bytes (?:(\d+)-(\d+|\*)|\*)/(\d+|\*)", call.headers.get("content-range", ""))
+    match = re.fullmatch(r"bytes (?:(\d{1,18})-(\d{1,18}|\*)|\*)/(\d{1,18}|\*)", call.headers.get("content-range", ""))
     have = file.stat().st_size if file.exists() else 0
     total = match[3] if match else str(len(call.raw))
     if match is None or match[1] is not None:
@@ -167,11 +166,7 @@ def _object(raw: bytes) -> Json:
     """An object's metadata, held to its schema."""
     described = discovery.document("storage", "v1")
     assert described is not None
-    try:
-        value: Any = json.loads(raw.strip() or b"{}")
-    except ValueError as error:
-        raise Refusal(400, "INVALID_ARGUMENT", f"Invalid JSON payload received. {error}") from error
-    return validation.body(described.by_id["objects.insert"], value, partial=False)
+    return validation.body(described.by_id["objects.insert"], validation.parsed(raw), partial=False)
 
 
 def _name(call: Call, fields: Json) -> str:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+MOST_REPLICAS = 64
+"""Processes that one job may start on one machine."""
 LIMIT_SECONDS = 7 * 24 * 3600.0
 """Vertex AI's default for `scheduling.timeout`."""
 
@@ -124,6 +126,8 @@ class Jobs:
         """A command for each replica, by the name of the replica."""
         pools = [pool for pool in spec["workerPoolSpecs"] if pool]
         counts = [int(pool.get("replicaCount", 1)) for pool in pools]
+        if not counts or min(counts) < 1 or sum(counts) > MOST_REPLICAS:
+            raise Refusal(400, "", f"The worker pools have {counts} replicas. Nothing was run. Ask for 1 to {MOST_REPLICAS} in all.")
         cluster = {f"workerpool{index}": [f"127.0.0.1:{port}" for port in _free_ports(count)] for index, count in enumerate(counts)}
         limit = float(str(spec.get("scheduling", {}).get("timeout", "")).rstrip("s") or LIMIT_SECONDS)
         job, project, location = name.rpartition("/")[2], name.split("/")[1], name.split("/")[3]

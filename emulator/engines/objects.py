@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import shutil
 import time
 import uuid
@@ -20,6 +21,7 @@ from urllib.parse import quote
 from emulator.behaviours import Refusal
 from emulator.clock import etag, now
 from emulator.store import Store
+from emulator.validation import SURROGATE
 
 Json = dict[str, Any]
 
@@ -27,6 +29,8 @@ INCOMING = ".incoming"
 ODD = ".odd"
 """Objects whose names cannot be paths (`a` beside `a/b`, `a//b`, `..`) lie here under a digest of their name."""
 BLOCK = 1 << 20
+BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
+KEPT_IN_COPIES = ("contentType", "metadata", "cacheControl", "contentDisposition", "contentEncoding", "contentLanguage")
 FILE = "_file"
 """Where the object's file is and how it was when last looked at; kept in the store, never shown."""
 
@@ -40,7 +44,7 @@ class Objects:
     """
 
     def __init__(self, folder: Path, store: Store) -> None:
-        self.folder = folder
+        self.folder = folder.resolve()
         self._kept = store.of("storage")
         (folder / INCOMING).mkdir(parents=True, exist_ok=True)
 
@@ -81,15 +85,31 @@ class Objects:
         os.replace(source, target)
         return self._describe(bucket, name, target, {"storageClass": owner.get("storageClass", "STANDARD"), **(metadata or {})})
 
+    def copy(self, source: Json, bucket: str, name: str, metadata: Json | None = None) -> Json:
+        """Makes an object with the content of another, and with its metadata where `metadata` says nothing else."""
+        file = self.incoming()
+        with file.open("wb") as target:
+            target.writelines(blocks(self.path(source["bucket"], source["name"])))
+        kept = {field: source[field] for field in KEPT_IN_COPIES if field in source}
+        return self.put(bucket, name, file, {**kept, **(metadata or {})})
+
     def get(self, bucket: str, name: str) -> Json | None:
         """The object resource, or none."""
         kept = self._kept.get(key(bucket, name))
         path = self.folder / kept[FILE]["path"] if kept else self._plain(bucket, name)
-        if path is None or not path.is_file():
+        found = self._fresh(bucket, name, path, kept) if path is not None and path.is_file() else None
+        if found is None:
             if kept:
                 self._kept.remove(key(bucket, name))
             return None
-        return shown(self._fresh(bucket, name, path, kept))
+        return shown(found)
+
+    def file(self, bucket: str, name: str = "") -> Path | None:
+        """The file or folder, which need not exist, that carries the object's name; none where no file below the bucket's folder can."""
+        if not BUCKET.fullmatch(bucket):
+            return None
+        found = self._plain(bucket, name) if name else self.folder / bucket
+        return found if found is not None and self._is_inside(found) else None
 
     def path(self, bucket: str, name: str) -> Path:
         """The object's file, for reading.
@@ -135,7 +155,7 @@ class Objects:
         files = [start] if start.is_file() else sorted(path for path in start.rglob("*") if path.is_file())
         root = self.folder / bucket
         names = [path.relative_to(root).as_posix() for path in files if ODD not in path.parts]
-        return [found for name in names if (found := self.get(bucket, name)) is not None]
+        return [found for name in names if not SURROGATE.search(name) and (found := self.get(bucket, name)) is not None]
 
     def drop_bucket(self, bucket: str) -> None:
         """Removes an empty bucket's folder."""
@@ -150,11 +170,16 @@ class Objects:
     def _plain(self, bucket: str, name: str) -> Path | None:
         """The file that carries the object's name; none where the name is no path."""
         parts = name.split("/")
-        odd = any(part in ("", ".", "..") or len(part.encode()) > 255 or "\0" in part for part in parts) or parts[0] == ODD
-        return None if odd or len(name.encode()) > 1024 else self.folder / bucket / name
+        if SURROGATE.search(name) or len(name.encode()) > 1024 or "\0" in name or parts[0] == ODD:
+            return None
+        return None if any(part in ("", ".", "..") or len(part.encode()) > 255 for part in parts) else self.folder / bucket / name
+
+    def _is_inside(self, path: Path) -> bool:
+        """Whether a file lies in the folder of objects; a step may have left a link there that leads elsewhere."""
+        return path.resolve().is_relative_to(self.folder)
 
     def _place(self, bucket: str, name: str) -> Path:
-        plain = self._plain(bucket, name)
+        plain = self.file(bucket, name)
         root = self.folder / bucket
         if plain is not None and not plain.is_dir():
             between = [parent for parent in plain.parents if parent.is_relative_to(root) and parent != root]
@@ -162,10 +187,12 @@ class Objects:
                 return plain
         return root / ODD / hashlib.sha256(name.encode()).hexdigest()
 
-    def _fresh(self, bucket: str, name: str, path: Path, kept: Json | None) -> Json:
+    def _fresh(self, bucket: str, name: str, path: Path, kept: Json | None) -> Json | None:
         status = path.stat()
         if kept is not None and kept[FILE]["size"] == status.st_size and kept[FILE]["time"] == status.st_mtime_ns:
             return kept
+        if not self._is_inside(path):
+            return None
         return self._describe(bucket, name, path, {"storageClass": self.bucket(bucket).get("storageClass", "STANDARD")})
 
     def _describe(self, bucket: str, name: str, path: Path, metadata: Json) -> Json:

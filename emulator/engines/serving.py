@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import urllib3
 
 from emulator.behaviours import Refusal
+from emulator.engines import registry
 from emulator.engines.pipelines.containers import PYTHON
 from emulator.processes.command import Command, Ended
 from emulator.processes.supervisor import Process
@@ -125,7 +126,7 @@ class Servers:
                 "AIP_HTTP_PORT": str(port),
                 "AIP_HEALTH_ROUTE": health,
                 "AIP_PREDICT_ROUTE": predict,
-                "AIP_STORAGE_URI": model.get("artifactUri", ""),
+                "AIP_STORAGE_URI": registry.address(model),
                 "AIP_MODE": "PREDICTION",
                 "AIP_FRAMEWORK": "CUSTOM_CONTAINER",
                 "AIP_PROJECT_NUMBER": project_number(project),

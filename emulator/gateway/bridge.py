@@ -94,6 +94,19 @@ class Refused(Exception):
         self.details = error.get("details", [])
 
 
+class Connection(http.client.HTTPConnection):
+    """HTTP over a Unix socket; opened again by itself after the emulator has closed it."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost")
+        self._path = path
+
+    def connect(self) -> None:
+        """Opens the socket."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self._path)
+
+
 class Rest:
     """The way back to the emulator: one connection per thread."""
 
@@ -109,18 +122,17 @@ class Rest:
         """
         data = None if body is None else json.dumps(body).encode()
         headers = {"Host": host, "Content-Type": "application/json", **(metadata or {})}
-        connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
+        connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = http.client.HTTPConnection("localhost")
-            connection.sock = socket.socket(socket.AF_UNIX)
-            connection.sock.connect(self._path)
+            connection = self._local.connection = Connection(self._path)
         try:
             connection.request(verb.upper(), path, data, headers)
             answer = connection.getresponse()
             content = answer.read()
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
             self._local.connection = None
-            raise
+            problem = {"status": "UNAVAILABLE", "message": f"The local Google Cloud broke the connection: {error!r}. Ask again."}
+            raise Refused(503, json.dumps({"error": problem}).encode()) from error
         if answer.status >= 400:
             raise Refused(answer.status, content)
         return json.loads(content or b"{}")

@@ -28,6 +28,8 @@ class Bridge:
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carries one connection, whose TLS is off already, to the bridge and back."""
         if self._ready is None or self._gone():
+            # Forgotten before anything is awaited: connections that come meanwhile wait for this start and begin none of their own.
+            self._process = None
             self._ready = asyncio.ensure_future(self._start())
         there_reader, there_writer = await asyncio.open_unix_connection(await asyncio.shield(self._ready))
         await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))

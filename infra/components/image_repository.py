@@ -20,19 +20,21 @@ UNTAGGED_DAYS = 90
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRepositoryProps:
-    """A repository and who may pull from it."""
+    """A repository and who may pull from it and push to it."""
 
     repository_id: str
     location: str
     deletion_protection: bool
     readers: Mapping[str, str]
     """Short stable word → member that may pull."""
+    writers: Mapping[str, str]
+    """Short stable word → member that may push, and pull."""
 
 
 class ImageRepository(Construct):
-    """Creates one Docker repository with tags that never move, a clean-up of old untagged images, and the right to pull.
+    """Creates one Docker repository with tags that never move, a clean-up of old untagged images, and the rights to pull and push.
 
-    Deliberately grants nobody the right to push: images are built and copied by the delivery's identity, by digest.
+    Deliberately builds no image: Cloud Build does, as the identity that may push.
     """
 
     def __init__(self, scope: Construct, id: str, props: ImageRepositoryProps) -> None:
@@ -61,12 +63,13 @@ class ImageRepository(Construct):
             ],
             lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if props.deletion_protection else None,
         )
-        for word, member in props.readers.items():
-            ArtifactRegistryRepositoryIamMember(
-                self,
-                f"reader-{word}",
-                location=repository.location,
-                repository=repository.name,
-                role="roles/artifactregistry.reader",
-                member=member,
-            )
+        for right, members in (("reader", props.readers), ("writer", props.writers)):
+            for word, member in members.items():
+                ArtifactRegistryRepositoryIamMember(
+                    self,
+                    f"{right}-{word}",
+                    location=repository.location,
+                    repository=repository.name,
+                    role=f"roles/artifactregistry.{right}",
+                    member=member,
+                )

@@ -32,7 +32,7 @@ BUCKETS: dict[Purpose, Access] = {
     "processed": Access(writers=("pipelines", "training", "workbench")),
     "models": Access(readers=("serving", "workbench"), writers=("pipelines", "training")),
     # Intermediate artifacts can be made again; half a year keeps the step cache useful and the bill flat.
-    "pipelines": Access(writers=("pipelines", "training", "workbench"), expire_after_days=180),
+    "pipelines": Access(readers=("builder",), writers=("pipelines", "training", "workbench"), expire_after_days=180),
     "web": Access(readers=("serving",), writers=("pipelines",)),
 }
 
@@ -41,6 +41,7 @@ DATASET: dict[str, tuple[Duty, ...]] = {
     "roles/bigquery.dataViewer": ("training", "serving", "workbench"),
 }
 
+IMAGE_WRITERS: tuple[Duty, ...] = ("builder",)
 IMAGE_READERS: tuple[Duty, ...] = ("pipelines", "training", "serving")
 
 
@@ -64,6 +65,7 @@ class DataStack(Stack):
                 location=self.environment.region,
                 deletion_protection=self.environment.data.deletion_protection,
                 readers=self._members(IMAGE_READERS),
+                writers=self._members(IMAGE_WRITERS),
             ),
         )
 

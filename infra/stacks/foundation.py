@@ -14,6 +14,7 @@ APIS = (
     "aiplatform",
     "artifactregistry",
     "bigquery",
+    "cloudbuild",
     "cloudresourcemanager",
     "compute",
     "iam",
@@ -25,6 +26,7 @@ APIS = (
 )
 
 DUTIES: dict[Duty, tuple[str, tuple[str, ...]]] = {
+    "builder": ("Builds container images", ("roles/logging.logWriter",)),
     "pipelines": (
         "Runs pipeline steps: prepares data, registers and deploys models",
         ("roles/aiplatform.user", "roles/bigquery.jobUser", "roles/logging.logWriter", "roles/monitoring.metricWriter"),

@@ -1,7 +1,7 @@
 """What makes synthesis take one second instead of ten, without changing its output.
 
 Lives here: the lazy provider package in Python (`bindings`), the lazy index in Node (`lazy-index.cjs`), which Node runs
-(`node`) and the one-time warm-up of jsii's cache (`warm`).
+(`node`) and the one-time warm-up of jsii's cache (`warm`). Beside them, the same stacks under cdktf's successor (`successor`).
 Does not live here: any stack. Whoever imports `cdktf` or the provider calls `prepare` first; `infra.stacks` and
 `infra.components` do.
 """

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from infra.synthesis.bindings import PACKAGE
 
-INDEX = "@cdktf/provider-google/*/*/.jsii.runtime.v1.json"
+INDEX = "@{framework}/provider-google/*/*/.jsii.runtime.v1.json"
 LIMIT_SECONDS = 120
 
 
@@ -23,13 +23,13 @@ def cache_root() -> Path:
 
 def warm() -> None:
     """Wait for the index when it is missing; without it everything works, slowly, so that a full disk is no failure."""
-    root = cache_root()
-    if os.environ.get("JSII_RUNTIME_PACKAGE_CACHE", "").lower() == "disabled" or any(root.glob(INDEX)):
+    root, index = cache_root(), INDEX.format(framework=importlib.import_module("cdktf").__name__)
+    if os.environ.get("JSII_RUNTIME_PACKAGE_CACHE", "").lower() == "disabled" or any(root.glob(index)):
         return
     print("first run: indexing the provider bindings, once", file=sys.stderr)
     importlib.import_module(f"{PACKAGE}._jsii")
     deadline = time.monotonic() + LIMIT_SECONDS
-    while not any(root.glob(INDEX)):
+    while not any(root.glob(index)):
         if time.monotonic() > deadline:
             print(f"the index did not appear in {root} within {LIMIT_SECONDS} s; every run will be slow. Is it writable?", file=sys.stderr)
             return

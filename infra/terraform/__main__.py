@@ -13,7 +13,7 @@ from infra.terraform import binary, providers, runner
 from infra.terraform.binary import TerraformMissing
 from infra.terraform.errors import TerraformFailed
 
-VERBS = {"plan": runner.plan, "destroy": runner.destroy, "validate": runner.validate}
+VERBS = {"plan": runner.plan, "apply": runner.apply, "destroy": runner.destroy}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.terraform", description="Terraform over the stacks of an environment.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
     verbs.add_parser("providers", help="fetch the google provider into .playbook/providers")
-    for verb in ("bootstrap", "apply", *VERBS):
+    for verb in ("bootstrap", "validate", *VERBS):
         one = verbs.add_parser(verb, help="make the state bucket" if verb == "bootstrap" else f"{verb} the stacks")
         one.add_argument("--env", required=True, metavar="E", help="environment")
         if verb != "bootstrap":
@@ -29,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "--stack", action="append", default=[], metavar="S", help="a stack, e.g. serving; repeat for more; default all"
             )
             one.add_argument("--folder", type=Path, default=runner.FOLDER, help="working folders (default: %(default)s)")
-            if verb == "apply":
-                one.add_argument("--rehearsal", action="store_true", help="let the provider stand-in change a protected environment")
+            if verb != "validate":
+                one.add_argument("--rehearsal", action="store_true", help="the local Google Cloud answers, whatever the file says")
             one.add_argument("--json", action="store_true", help="print the results as JSON")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -42,10 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.verb == "bootstrap":
             runner.bootstrap(options.env)
             return 0
-        if options.verb == "apply":
-            results = runner.apply(options.env, options.stack, options.folder, rehearsal=options.rehearsal)
+        if options.verb == "validate":
+            results = runner.validate(options.env, options.stack, options.folder)
         else:
-            results = VERBS[options.verb](options.env, options.stack, options.folder)
+            results = VERBS[options.verb](options.env, options.stack, options.folder, rehearsal=options.rehearsal)
     except (ConfigurationError, NodeMissing, TerraformFailed, TerraformMissing) as error:
         print(error, file=sys.stderr)
         return 2

@@ -2,26 +2,34 @@
 
 from collections.abc import Callable, Iterable
 
-from environments.clients import Clients
+from infra.terraform.rest import Google, Refused
 
 
-def undeploy(clients: Clients, endpoints: Iterable[str], say: Callable[[str], None]) -> None:
+def undeploy(google: Google, region: str, endpoints: Iterable[str], say: Callable[[str], None]) -> None:
     """Undeploy every model of the endpoints that exist.
 
     Args:
-        clients: client factory of the environment.
+        google: Google's REST APIs.
+        region: of the endpoints.
         endpoints: full resource names.
         say: where progress goes.
-    """
-    from google.api_core import exceptions
 
-    vertex = clients.vertex()
+    Raises:
+        Refused: when Google refuses.
+    """
+    vertex = f"https://{region}-aiplatform.googleapis.com/v1"
     for name in endpoints:
         try:
-            endpoint = vertex.Endpoint(name)
-            deployed = endpoint.list_models()
-        except exceptions.NotFound:
+            endpoint = google.call("GET", f"{vertex}/{name}")
+        except Refused as error:
+            if error.status != 404:
+                raise
             continue
-        if deployed:
-            say(f"undeploying {len(deployed)} models of {name}")
-            endpoint.undeploy_all()
+        deployed = endpoint.get("deployedModels", [])
+        if not deployed:
+            continue
+        say(f"undeploying {len(deployed)} {'model' if len(deployed) == 1 else 'models'} of {name}")
+        # A model that still gets traffic is not undeployed while there is another one.
+        google.call("PATCH", f"{vertex}/{name}", {"updateMask": "trafficSplit"}, {"trafficSplit": {}})
+        for model in deployed:
+            google.finished(vertex, google.call("POST", f"{vertex}/{name}:undeployModel", None, {"deployedModelId": model["id"]}))

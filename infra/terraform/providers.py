@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from environments import Environment
 from infra.terraform import binary
 from infra.terraform.binary import Binary
 from infra.terraform.errors import TerraformFailed
@@ -77,6 +79,32 @@ def _leads_to_provider(config: str) -> bool:
 def _holds_provider(folder: Path) -> bool:
     """Whether a mirror holds the version that the bindings pin, unpacked or as an archive."""
     return any(any((folder / registry / PROVIDER).glob(f"*{VERSION}*")) for registry in REGISTRIES)
+
+
+def rehearsed(environment: Environment, rehearsal: bool, variables: Mapping[str, str]) -> bool:
+    """Whether changes are meant for the local Google Cloud, and can reach nothing else.
+
+    Args:
+        environment: its file may say that the local Google Cloud answers.
+        rehearsal: the caller says so.
+        variables: the process environment. The word of either is not enough: requests must go to a proxy on this machine.
+    """
+    proxy = urlsplit(variables.get("HTTPS_PROXY") or variables.get("https_proxy") or "").hostname
+    return (rehearsal or environment.address == "emulator") and proxy in ("127.0.0.1", "::1", "localhost")
+
+
+def refuse_stand_in(source: Source, environment: str, rehearsed: bool) -> None:
+    """Let the stand-in change the local Google Cloud alone: what it sends is not what the google provider sends.
+
+    Raises:
+        TerraformFailed: when it would change something at Google's address.
+    """
+    if source.stand_in and not rehearsed:
+        raise TerraformFailed(
+            f"Google itself answers for {environment} and only the provider stand-in is here, which would change real resources in ways "
+            "that the google provider does not know. Nothing was changed. Fetch the google provider: python -m infra.terraform providers; "
+            f"or rehearse on the local Google Cloud: make deploy ENV={environment} EMULATOR=1"
+        )
 
 
 def prepare(terraform: Binary, variables: Mapping[str, str], mirror: Path = MIRROR) -> None:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from environments import Names, tasks
+from environments import Names, load, tasks
 from environments.clients import Clients
 from infra.terraform import binary, endpoints, project, providers, state
 from infra.terraform.binary import Binary
@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 
 FOLDER = providers.STATE / "terraform"
 TOGETHER = 2
+CHANGING = ("apply", "destroy")
 Say = Callable[[str], None]
 
 
 def on_standard_error(line: str) -> None:
     """Progress lines go to standard error, so that standard output can be JSON."""
-    print(line, file=sys.stderr, flush=True)
+    # In one piece, since two stacks speak at a time.
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,20 @@ def validate(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER
     return _run("validate", environment, stacks, folder, say, work)
 
 
-def plan(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error) -> list[Result]:
-    """Save a plan of each stack in its working folder."""
-    return _run("plan", environment, stacks, folder, say, lambda stack: stack.plan())
+def plan(
+    environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error, rehearsal: bool = False
+) -> list[Result]:
+    """Save a plan of each stack in its working folder.
+
+    Args:
+        environment: its name.
+        stacks: names such as `serving`; none means all.
+        folder: working folders.
+        say: where progress goes.
+        rehearsal: the local Google Cloud answers, whatever the environment's file says; the state bucket is made there first.
+    """
+    _bootstrap_rehearsal(environment, say, rehearsal)
+    return _run("plan", environment, stacks, folder, say, lambda stack: stack.plan(say_changes=True))
 
 
 def apply(
@@ -128,7 +142,10 @@ def apply(
         stacks: names such as `serving`; none means all.
         folder: working folders.
         say: where progress goes.
-        rehearsal: let the provider stand-in change a protected environment, which only a local Google Cloud should be asked for.
+        rehearsal: the local Google Cloud answers, whatever the environment's file says; there the provider stand-in may change things.
+
+    Raises:
+        TerraformFailed: when the stand-in would change something at Google's address.
     """
     protected = Clients.of(environment).names.environment.protected
 
@@ -136,31 +153,51 @@ def apply(
         counts = stack.planned() if protected else stack.plan()
         return counts if counts.nothing else stack.apply(adopt=not protected)
 
-    return _run("apply", environment, stacks, folder, say, work, stand_in_may_change=rehearsal or not protected)
+    return _run("apply", environment, stacks, folder, say, work, rehearsal)
 
 
-def destroy(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error) -> list[Result]:
+def destroy(
+    environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error, rehearsal: bool = False
+) -> list[Result]:
     """Destroy each stack, last one first; key rings and keys stay, as Google never deletes them.
 
+    Args:
+        environment: its name.
+        stacks: names such as `serving`; none means all.
+        folder: working folders.
+        say: where progress goes.
+        rehearsal: as for `plan` and `apply`.
+
     Raises:
-        TerraformFailed: when the environment is protected.
+        TerraformFailed: when the environment is protected, or the stand-in would change something at Google's address.
     """
-    clients = Clients.of(environment)
-    if clients.names.environment.protected:
+    names = Clients.of(environment).names
+    if names.environment.protected:
         raise TerraformFailed(
             f"{environment} is protected, so it is not destroyed. Everything would be lost. "
             f"Whoever means it sets protected: false in environments/{environment}.yaml, and that change is reviewed."
         )
 
+    _bootstrap_rehearsal(environment, say, rehearsal)
+
     def work(stack: Stack) -> Counts:
         counts = stack.plan(destroy=True)
         if counts.nothing:
             return counts
-        if stack.id == clients.names.stack("serving"):
-            endpoints.undeploy(clients, [clients.names.endpoint(task.name) for task in tasks().tasks], stack.say)
+        if stack.id == names.stack("serving"):
+            endpoints.undeploy(Google(), names.environment.region, [names.endpoint(task.name) for task in tasks().tasks], stack.say)
         return stack.apply(adopt=False)
 
-    return _run("destroy", environment, stacks, folder, say, work)
+    results = _run("destroy", environment, stacks, folder, say, work, rehearsal)
+    if not stacks and all(result.status == "done" for result in results):
+        say(f"kept: the project {names.project}, its enabled APIs, and gs://{names.state_bucket} with the history of every state")
+    return results
+
+
+def _bootstrap_rehearsal(environment: str, say: Say, rehearsal: bool) -> None:
+    """The local Google Cloud starts empty, and nobody pays for a state bucket there."""
+    if providers.rehearsed(load(environment), rehearsal, os.environ) and bootstrap(environment, lambda _: None):
+        say(f"{environment} starts empty on this local Google Cloud: its state bucket was made")
 
 
 def _run(
@@ -170,17 +207,17 @@ def _run(
     folder: Path,
     say: Say,
     work: Callable[[Stack], Counts],
-    stand_in_may_change: bool = True,
+    rehearsal: bool = False,
 ) -> list[Result]:
     with _prepared(environment, folder, say) as (run, needs):
         if unknown := sorted(set(stacks) - {_short(run.names, id_) for id_ in needs}):
             known = ", ".join(_short(run.names, id_) for id_ in needs)
             raise TerraformFailed(f"there is no stack {', '.join(unknown)} in {environment}. Nothing was changed. Use one of {known}.")
-        if run.source.stand_in and not stand_in_may_change:
-            raise TerraformFailed(
-                f"{environment} is protected and only the provider stand-in is here, which must not change it. Nothing was changed. "
-                "Fetch the google provider: python -m infra.terraform providers; or rehearse on the local Google Cloud, with --rehearsal"
-            )
+        if verb != "validate":
+            # Who is not logged in is told once, not for every stack.
+            run.client.result()
+        if verb in CHANGING:
+            providers.refuse_stand_in(run.source, environment, providers.rehearsed(run.names.environment, rehearsal, os.environ))
         say(f"{verb} {environment} with {run.terraform.source}, {run.source.name}")
         chosen = [id_ for id_ in needs if not stacks or _short(run.names, id_) in stacks]
         after = _order(verb, chosen, needs)
@@ -295,12 +332,12 @@ def _prepared(environment: str, folder: Path, say: Say) -> Iterator[tuple[Run, d
 
 
 def google_errors() -> tuple[type[Exception], ...]:
-    """What Google's clients raise; imported when an error is at hand, since the libraries cost half a second."""
+    """What Google's clients and our own REST calls raise; imported when an error is at hand, since the libraries cost half a second."""
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
     from requests import RequestException
 
-    return GoogleAPIError, GoogleAuthError, RequestException
+    return Refused, GoogleAPIError, GoogleAuthError, RequestException
 
 
 def _storage(clients: Clients) -> "storage.Client":

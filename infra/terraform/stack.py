@@ -43,6 +43,7 @@ class Counts:
 
 
 DONE = {"create": ("created", Counts(added=1)), "update": ("changed", Counts(changed=1)), "delete": ("destroyed", Counts(destroyed=1))}
+WOULD = {"create": "created", "update": "changed", "delete": "destroyed", "replace": "REPLACED", "noop": "adopted", "read": "read"}
 
 
 @dataclass
@@ -53,6 +54,7 @@ class Events:
         say: where progress goes.
         counts: Terraform's own summary, at the end.
         done: what was done until now.
+        planned: what would be done, a line a resource.
         errors: diagnostics.
         plain: lines that are not JSON events.
     """
@@ -60,6 +62,7 @@ class Events:
     say: Callable[[str], None]
     counts: Counts = Counts()
     done: Counts = Counts()
+    planned: list[str] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
     plain: list[str] = field(default_factory=list)
 
@@ -77,6 +80,8 @@ class Events:
             case "change_summary":
                 found = event["changes"]
                 self.counts = Counts(found["add"], found["change"], found["remove"], found.get("import", 0))
+            case "planned_change":
+                self.planned.append(_planned(event["change"]))
             case "apply_complete":
                 word, one = DONE.get(hook["action"], (hook["action"], Counts()))
                 self.done = self.done.plus(one)
@@ -100,6 +105,13 @@ class Events:
             said.append(f"{error['summary']}{where}\n{error.get('detail', '')}".strip())
         plain = "\n".join(line for line in self.plain if line.strip())
         return "\n\n".join(said) or plain or "Terraform ended without a word"
+
+
+def _planned(change: dict[str, Any]) -> str:
+    """`google_pubsub_topic.alerts to be created`; a replacement also says why, in Terraform's word."""
+    reason = f" ({change['reason'].replace('_', ' ')})" if change.get("reason") else ""
+    adopted = " and adopted" if change.get("importing") and change["action"] != "noop" else ""
+    return f"{change['resource']['addr']} to be {WOULD.get(change['action'], change['action'])}{adopted}{reason}"
 
 
 @dataclass(frozen=True)
@@ -166,8 +178,12 @@ class Stack:
         if code:
             raise self._failed("validate", code, events)
 
-    def plan(self, destroy: bool = False) -> Counts:
+    def plan(self, destroy: bool = False, say_changes: bool = False) -> Counts:
         """Save a plan; what it was made from is written beside it.
+
+        Args:
+            destroy: of everything.
+            say_changes: say what would be done to each resource.
 
         Raises:
             TerraformFailed: with Terraform's own words.
@@ -178,6 +194,8 @@ class Stack:
         if code not in (0, 2):
             raise self._failed("plan", code, events)
         counts = events.counts if code == 2 else Counts()
+        for line in sorted(events.planned) if say_changes else ():
+            self.say(line)
         _write(self.folder / REVIEWED, json.dumps({"configuration": self.digest(), "counts": counts.__dict__, "provider": self.provider}))
         return counts
 
@@ -185,7 +203,7 @@ class Stack:
         """Counts of the saved plan.
 
         Raises:
-            TerraformFailed: when there is none, or the configuration moved since.
+            TerraformFailed: when there is none, the configuration moved since, or another provider made it.
         """
         try:
             made_from = json.loads((self.folder / REVIEWED).read_text())
@@ -196,6 +214,11 @@ class Stack:
         if made_from["configuration"] != self.digest():
             raise TerraformFailed(
                 f"the saved plan of {self.id} is stale: the configuration moved since. Nothing was changed. Plan and review again."
+            )
+        if made_from["provider"] != self.provider:
+            raise TerraformFailed(
+                f"the saved plan of {self.id} was made by {made_from['provider']}, and {self.provider} would apply it: it may do something "
+                "else than was reviewed. Nothing was changed. Plan and review again."
             )
         return Counts(**made_from["counts"])
 

@@ -21,6 +21,7 @@ from infra.terraform.errors import TerraformFailed
 if TYPE_CHECKING:
     from google.cloud import storage
 
+IDENTITY = "identity"
 RETRY_SECONDS = 20
 """How long Google may be out of reach before that is said."""
 SAVING_SECONDS = 120
@@ -65,16 +66,34 @@ def _as_wanted(found: "storage.Bucket", wanted: "storage.Bucket") -> bool:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock, as it stands in the lock's own information."""
+    """Who holds a lock, as it stands in the lock's own information.
 
+    Attributes:
+        identity: tells this working folder from every other one, on any machine.
+        host: for people; containers share host names.
+        pid: for people.
+        folder: for people; two machines may both have this path.
+    """
+
+    identity: str
     host: str
     pid: int
     folder: str
 
     @classmethod
     def this_process(cls, folder: Path) -> "Holder":
-        """This process, working in `folder`."""
-        return cls(socket.gethostname(), os.getpid(), str(folder.absolute()))
+        """This process, working in `folder`, which it has locked."""
+        return cls(_identity(folder), socket.gethostname(), os.getpid(), str(folder.absolute()))
+
+
+def _identity(folder: Path) -> str:
+    """A random word kept in the working folder, and the number of its file: a copy of the folder has another one."""
+    path = folder / IDENTITY
+    if not path.exists():
+        new = folder / f".{IDENTITY}.{os.getpid()}"
+        new.write_text(uuid.uuid4().hex)
+        os.replace(new, path)
+    return f"{path.read_text()}-{path.stat().st_ino}"
 
 
 @contextmanager
@@ -125,8 +144,9 @@ def state_lock(
     """Hold Terraform's own lock on the state of `stack`, from the plan to the end of the apply.
 
     It is the object that the gcs backend would write, with our holder in its information; the caller holds the folder's lock and
-    runs Terraform with `-lock=false`. A lock whose holder worked in this very folder is therefore a dead one, and released. The empty
-    state of a new stack is written here as well, since Terraform would take its lock for that in any case.
+    runs Terraform with `-lock=false`. A lock whose holder worked in this very folder is therefore a dead one, and released; whether it
+    is this one, the folder's random identity says. The empty state of a new stack is written here as well, since Terraform would take
+    its lock for that in any case.
 
     Args:
         client: Cloud Storage.
@@ -155,8 +175,7 @@ def state_lock(
             blob.upload_from_string(text, content_type="application/json", if_generation_match=0)
     except exceptions.NotFound:
         raise TerraformFailed(
-            f"there is no state bucket {names.state_bucket}. Nothing was changed. Make it: "
-            f"python -m infra.terraform bootstrap --env {names.environment.name}"
+            f"there is no state bucket {names.state_bucket}. Nothing was changed. Make it: make bootstrap ENV={names.environment.name}"
         ) from None
     except exceptions.PreconditionFailed:
         raise TerraformFailed(
@@ -187,17 +206,28 @@ def _information(holder: Holder, operation: str, version: str, path: str) -> dic
 
 
 def _release_dead(blob: "storage.Blob", holder: Holder, stack: str, say: Callable[[str], None]) -> None:
-    blob.reload()
-    information = json.loads(blob.download_as_bytes(if_generation_match=blob.generation))
+    """Delete the lock of a dead run of this folder; one that was released meanwhile is gone already.
+
+    Raises:
+        TerraformFailed: when it is somebody else's.
+        PreconditionFailed: when somebody else took it meanwhile.
+    """
+    from google.api_core import exceptions
+
     try:
-        other: Holder | None = Holder(**json.loads(information.get("Info") or "null"))
-    except (TypeError, ValueError):
-        other = None
-    if other is None or (other.host, other.folder) != (holder.host, holder.folder):
-        raise TerraformFailed(
-            f"the state of {stack} is locked by {information.get('Who')} since {information.get('Created')} "
-            f"({information.get('Operation')}; {information.get('Info') or 'plain Terraform'}). Nothing was changed. Wait for them; "
-            f"when you are sure that nobody is at work: terraform -chdir={holder.folder} force-unlock {blob.generation}"
-        )
-    say(f"released the lock on {stack}: its holder, process {other.pid} on this host, is dead")
-    blob.delete(if_generation_match=blob.generation)
+        blob.reload()
+        information = json.loads(blob.download_as_bytes(if_generation_match=blob.generation))
+        try:
+            other: Holder | None = Holder(**json.loads(information.get("Info") or "null"))
+        except (TypeError, ValueError):
+            other = None
+        if other is None or other.identity != holder.identity:
+            raise TerraformFailed(
+                f"the state of {stack} is locked by {information.get('Who')} since {information.get('Created')} "
+                f"({information.get('Operation')}; {information.get('Info') or 'plain Terraform'}). Nothing was changed. Wait for them; "
+                f"when you are sure that nobody is at work: terraform -chdir={holder.folder} force-unlock {blob.generation}"
+            )
+        blob.delete(if_generation_match=blob.generation)
+        say(f"released the lock on {stack}: its holder, process {other.pid} of this folder, is dead")
+    except exceptions.NotFound:
+        return

@@ -11,12 +11,15 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+from environments.loading import environment_names, load
 from infra.terraform import binary, child, providers
 from infra.terraform.binary import TerraformMissing
 from infra.terraform.errors import TerraformFailed
 from infra.terraform.stack import CONFIGURATION
 
+CHANGING = {"apply", "destroy"}
 WITHOUT_PROVIDER = {"version", "fmt", "login", "logout", "-version", "--version", "-help", "--help"}
 
 
@@ -32,6 +35,11 @@ def main(arguments: list[str]) -> int:
             if not arguments or arguments[0] not in WITHOUT_PROVIDER:
                 source = providers.installed(variables, Path.home()) or held.enter_context(providers.stand_in(_types()))()
                 print(f"with {source.name}", file=sys.stderr)
+                if CHANGING.intersection(arguments):
+                    name = _environment()
+                    providers.refuse_stand_in(
+                        source, name, name in environment_names() and providers.rehearsed(load(name), False, os.environ)
+                    )
                 variables = {**variables, **source.variables}
             # Terraform answers an interrupt from the keyboard itself; this process waits for it to end.
             signal.signal(signal.SIGINT, lambda *_: None)
@@ -44,10 +52,21 @@ def main(arguments: list[str]) -> int:
         return 1
 
 
+def _configuration() -> dict[str, Any]:
+    """The synthesised configuration in the current folder; empty where there is none."""
+    path = Path(CONFIGURATION)
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
 def _types() -> set[str]:
     """Resource types of the configuration in the current folder."""
-    path = Path(CONFIGURATION)
-    return set(json.loads(path.read_text()).get("resource", {})) if path.exists() else set()
+    return set(_configuration().get("resource", {}))
+
+
+def _environment() -> str:
+    """The environment that the stack in the current folder belongs to: the first word of its id, which is its state's prefix."""
+    prefix = str(_configuration().get("terraform", {}).get("backend", {}).get("gcs", {}).get("prefix", "this configuration"))
+    return prefix.split("-")[0]
 
 
 if __name__ == "__main__":

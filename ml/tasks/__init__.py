@@ -1,8 +1,9 @@
 """The machine-learning tasks, a module each: the table of contents of `ml/`.
 
-A task module has three functions, which the steps of the pipeline and `ml.train` call: `preprocess(rows, labels, out)`,
-`train(prepared, out, *, limit, epochs, report)` and `export(model, prepared, out)`. Its entry in `environments/tasks.yaml` carries the
-same name; a test compares the two.
+A task module binds its preparation and its recipe to three functions, which the steps of the pipeline and `ml.train` call:
+`preprocess(rows, labels, out)` writes arrays and `preprocessing.json`; `train(prepared, out, *, limit, epochs, report)` writes
+`model.keras` and `history.json` and returns the metrics; `export(model, prepared, out)` writes every format that is served.
+`KIND` is what it learns from. Its entry in `environments/tasks.yaml` carries the same name and kind; a test compares the two.
 """
 
 import importlib

@@ -48,7 +48,13 @@ class Recipe:
 
 
 def fit(
-    recipe: Recipe, prepared: Path, out: Path, *, limit: int | None, epochs: int | None, report: Callable[[str], None]
+    recipe: Recipe,
+    prepared: Path,
+    out: Path,
+    *,
+    limit: int | None = None,
+    epochs: int | None = None,
+    report: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Train a model and write `model.keras` and `history.json` into `out`.
 
@@ -56,8 +62,8 @@ def fit(
         recipe: The task's model and settings.
         prepared: Folder with arrays and `preprocessing.json`.
         out: Folder to write into.
-        limit: Learn from so many examples only.
-        epochs: In place of the recipe's own choice.
+        limit: Learn from so many examples only; None is all.
+        epochs: In place of the recipe's own choice, which None leaves to it.
         report: Told the metrics of each epoch.
 
     Returns:

@@ -12,21 +12,21 @@ from pipelines.components import data, model, release
 NAME = "training"
 
 
-def define(tasks: Tasks, images: Mapping[str, str], machine: Training, code: str) -> Callable[..., Any]:
+def define(tasks: Tasks, images: Mapping[str, str], machine: Training) -> Callable[..., Any]:
     """The pipeline for one environment.
 
     Args:
         tasks: the tasks that it can train.
-        images: image name → address in the environment's repository, for the steps and for the serving containers.
+        images: image name → address in the environment's repository, for the steps and for the serving containers. It holds the
+            digest of what is in the image, so that the cache key does.
         machine: what the steps that compute run on.
-        code: digest of our own source, for the cache key.
     """
     containers = {task.name: images[task.image] for task in tasks.tasks}
 
     def pure(step: dsl.PipelineTask) -> dsl.PipelineTask:
-        """A step whose outputs follow from its inputs and our source: cached."""
+        """A step whose outputs follow from its inputs and its image: cached."""
         name = step.container_spec.image
-        step.set_container_image(images[name]).set_env_variable("CODE_DIGEST", code)
+        step.set_container_image(images[name])
         if name == "training":
             step.set_cpu_limit(machine.machine_type.rsplit("-", 1)[-1])
         return step

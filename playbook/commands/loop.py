@@ -17,7 +17,8 @@ def add(commands: Subparsers) -> None:
     """Declare the command."""
     parser = commands.add_parser("loop", help="provision, ingest, label, train, evaluate, register, gate, deploy, predict, report")
     add_environment(parser)
-    parser.add_argument("--data", type=Path, help="your own data: a folder of one folder per class, or a CSV with text,label")
+    own = "your own data: a folder of one folder per class, or a CSV with text,label; give both to replace both"
+    parser.add_argument("--data", type=Path, action="append", default=[], help=own)
     parser.add_argument("--state", type=Path, default=STATE, help="what a rerun goes on from (default: .playbook)")
     parser.add_argument("--out", type=Path, default=BUILD / "loop", help="folder of the report (default: build/loop)")
     parser.set_defaults(run=run)

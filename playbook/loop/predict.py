@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from environments.clients import Clients
+from environments.clients import TIMEOUT_SECONDS, Clients
 from playbook import PlaybookError
 from playbook.loop.ingest import Rows
 from playbook.loop.record import Record
@@ -79,7 +79,7 @@ def ask(clients: Clients, rows: Rows, splits_digest: str, record: Record) -> Ans
         asked = fitting(frozen[:ASKED], task)
         for batch in _batches(asked):
             began = time.monotonic()
-            prediction = endpoint.predict(instances=[_instance(row["content"]) for row in batch])
+            prediction = endpoint.predict(instances=[_instance(row["content"]) for row in batch], timeout=TIMEOUT_SECONDS)
             times.append((time.monotonic() - began) * 1000)
             answers += [
                 Answer(row["id"], row["content"], row["label"], said["label"], float(said["confidence"]))

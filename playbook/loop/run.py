@@ -7,7 +7,7 @@ import importlib
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -35,13 +35,13 @@ AT_ONCE = 2
 Found = TypeVar("Found")
 
 
-def loop(environment: str, emulator: bool, data: Path | None, state: Path, out: Path) -> int:
+def loop(environment: str, emulator: bool, data: Sequence[Path], state: Path, out: Path) -> int:
     """Run the loop and write its report; 0 when every model passed its gate and answered.
 
     Args:
         environment: name of the environment.
         emulator: let the local Google Cloud answer, whatever the environment says.
-        data: a user's own data, for the task of its kind.
+        data: a user's own data, each for the task of its kind.
         state: folder that keeps what a rerun goes on from.
         out: folder of the report.
 
@@ -59,8 +59,11 @@ def loop(environment: str, emulator: bool, data: Path | None, state: Path, out: 
         with address.reached(environment, emulator, state / "emulator") as variables:
             os.environ.update(variables)
             beside(partial(_connect, result.names, imported))
-            result.provisioned = provision(environment, state / "terraform", record)
+            result.provisioned = provision(
+                environment, state / ("rehearsal" if emulator else "terraform"), record, rehearsal=result.emulated
+            )
             imported.result()
+            _images(result)
             logging.disable(logging.INFO)  # the libraries' own progress; ours says the same in a line
             _models(result, ingested.result())
     except BaseException as error:
@@ -89,6 +92,17 @@ def _connect(names: Names, imported: Future[Any]) -> None:
     from environments.clients import Clients
 
     Clients(names).vertex().Endpoint.list()
+
+
+def _images(result: Result) -> None:
+    """Have the containers of this source built, unless they were."""
+    from environments.clients import Clients
+    from pipelines import images
+
+    with result.record.step("images") as outcome:
+        digests, new = images.build(Clients(result.names))
+        outcome.status = "done" if new else "cached"
+        outcome.detail = f"{len(digests)} images of source {images.source()[:12]}" + ("" if new else ", which were built before")
 
 
 def _models(result: Result, rows: list[Rows]) -> None:

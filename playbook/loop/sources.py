@@ -37,20 +37,26 @@ class Source:
         return digest.hexdigest()[:16]
 
 
-def choose(tasks: Sequence[Task], data: Path | None) -> list[Source]:
+def choose(tasks: Sequence[Task], data: Sequence[Path]) -> list[Source]:
     """One source a task. A folder replaces the data of the first picture task, a CSV file that of the first text task.
 
     Raises:
-        DataError: when `data` is neither, or no task is of its kind.
+        DataError: when one of `data` is neither, no task is of its kind, or two are of the same kind.
     """
-    if data is None:
-        return [Source(task, task.dataset, own=False) for task in tasks]
-    data = data.expanduser()  # make hands `~` on as it is
-    kind = _kind(data)
-    replaced = next((task for task in tasks if task.kind == kind), None)
-    if replaced is None:
-        raise DataError(f"{data} is for {kind.replace('_', ' ')} and tasks.yaml has no such task, so nothing would learn from it. Add one.")
-    return [Source(task, str(data.resolve()), own=True) if task is replaced else Source(task, task.dataset, own=False) for task in tasks]
+    own: dict[str, Path] = {}
+    for path in (given.expanduser() for given in data):  # make hands `~` on as it is
+        kind = _kind(path)
+        replaced = next((task.name for task in tasks if task.kind == kind), None)
+        if replaced is None:
+            raise DataError(
+                f"{path} is for {kind.replace('_', ' ')} and tasks.yaml has no such task, so nothing would learn from it. Add one."
+            )
+        if replaced in own:
+            raise DataError(
+                f"{own[replaced]} and {path} are both for {replaced}, which learns from one of them. Put them together, or name one."
+            )
+        own[replaced] = path.resolve()
+    return [Source(task, str(own[task.name]), own=True) if task.name in own else Source(task, task.dataset, own=False) for task in tasks]
 
 
 def _kind(data: Path) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from playbook import STATE
-from playbook.setup import machine, steps
+from playbook.setup import machine, packages, steps
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,16 @@ class Finding:
     """What its absence costs."""
     mend: str = ""
     """How to get it."""
+    stops: bool = False
+    """Whether nothing works before it is mended."""
 
 
 def findings() -> Iterator[Finding]:
     """Examine this machine."""
     yield Finding("there", "platform", f"{platform.system()} {platform.machine()}")
     yield Finding("there", "python", f"{platform.python_version()} ({sys.executable})")
+    done = {step.name: step.done for step in steps.steps()}
+    yield from _installers(needed=not done["packages"])
     node = machine.node()
     yield (
         Finding("there", "node", node.said)
@@ -49,24 +54,58 @@ def findings() -> Iterator[Finding]:
             "or install Terraform or OpenTofu 1.6 or later",
         )
     )
-    done = {step.name: step.done for step in steps.steps()}
     yield _step(done, "packages", "1 to 4 minutes and 4 GB, once")
     yield _step(done, "bindings", "15 seconds, once")
-    provider = STATE / "providers"
-    if any(provider.rglob("terraform-provider-google*")):
+    if provider := steps.provider():
         yield Finding("there", "google provider", str(provider))
     elif done["providers"]:
         yield Finding(
             "missing",
             "google provider",
-            "none could be had; its stand-in is used and named in every output",
+            "none could be had today; its stand-in is used and named in every output",
             "plans and applies prove less than with the true provider",
-            "reach registry.terraform.io or add a filesystem mirror that Terraform knows, then: rm .playbook/stamps/providers",
+            "reach registry.terraform.io or add a filesystem mirror that Terraform knows; set-up tries again tomorrow, or at once after "
+            "rm .playbook/stamps/providers",
         )
     else:
         yield _step(done, "providers", "a download, once")
     yield _step(done, "data", "a download of 40 MB, once")
-    yield from _resources()
+    yield from _resources(needed=not done["packages"])
+
+
+def _installers(needed: bool) -> Iterator[Finding]:
+    """What installs the packages; its absence stops only while they are needed."""
+    uv = machine.tool("uv", packages.UV_AT_LEAST)
+    own = STATE / "uv" / "bin" / "uv"
+    pip, venv = packages.offers("pip"), packages.offers("ensurepip")
+    if uv or own.exists():
+        yield Finding("there", "uv", uv.said if uv else str(own))
+    elif pip or venv:
+        yield Finding("fetched", "uv", "none, or older than 0.9", "25 MB from the package registry", "or install uv 0.9 or later")
+    else:
+        yield Finding(
+            "missing",
+            "uv",
+            "none, and Python has neither pip nor ensurepip to get it",
+            "no package can be installed",
+            "sudo apt-get install python3-pip python3-venv, or install uv 0.9 or later",
+            stops=needed,
+        )
+    yield Finding("there", "pip, venv", f"pip {_there(pip)}, venv {_there(venv)}; one of them is needed where there is no uv")
+    if found := shutil.which("apt-get"):
+        yield Finding("there", "apt-get", found)
+    else:
+        yield Finding("missing", "apt-get", "none", "remedies that name it do not fit", "use this system's own package manager")
+    if fault := packages.registry(uv.path if uv else str(own) if own.exists() else None):
+        costs = "no package can be installed" if needed else "nothing while the lock files stay as they are"
+        mend = "check the network and its proxy, or name your registry to pip (PIP_INDEX_URL) and uv (UV_DEFAULT_INDEX)"
+        yield Finding("missing", "registry", f"the package registry does not answer: {fault}", costs, mend, stops=needed)
+    else:
+        yield Finding("there", "registry", "the package registry answers")
+
+
+def _there(found: bool) -> str:
+    return "is there" if found else "is missing"
 
 
 def _step(done: dict[str, bool], name: str, costs: str) -> Finding:
@@ -75,10 +114,12 @@ def _step(done: dict[str, bool], name: str, costs: str) -> Finding:
     return Finding("fetched", name, "not yet", costs, "make setup (every verb that needs it does it)")
 
 
-def _resources() -> Iterator[Finding]:
+def _resources(needed: bool) -> Iterator[Finding]:
     free = steps.free_gigabytes()
-    if free < 6 and not steps.steps()[0].done:
-        yield Finding("missing", "disk", f"{free:.1f} GB free", "set-up needs 6 GB and would stop in the middle", "free some space")
+    if free < 6 and needed:
+        yield Finding(
+            "missing", "disk", f"{free:.1f} GB free", "set-up needs 6 GB and would stop in the middle", "free some space", stops=True
+        )
     else:
         yield Finding("there", "disk", f"{free:.0f} GB free")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
@@ -102,6 +143,6 @@ def report() -> int:
         if finding.costs:
             print(f"  {'':<16}costs: {finding.costs}")
             print(f"  {'':<16}mend:  {finding.mend}")
-        stops = stops or (finding.state == "missing" and finding.what == "disk")
+        stops = stops or finding.stops
     print("\n✓ there   ↓ set-up gets it by itself   ✗ for you to mend")
     return int(stops)

@@ -15,6 +15,7 @@ from playbook.setup import machine
 
 UV = "0.13.9"
 UV_AT_LEAST = (0, 9)
+ASK_SECONDS = 8
 PYTHON = machine.VENV / "bin" / "python"
 # Not `sys.executable`: set-up may run in `.venv` itself, which has no pip and may have to be made again.
 BASE = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -60,6 +61,28 @@ def uv() -> str:
     if not own.exists():
         _install_uv(STATE / "uv")
     return str(own)
+
+
+def registry(program: str | None) -> str | None:
+    """What the package registry answers instead of an answer, asked for one package's versions; None where all is well.
+
+    Args:
+        program: uv where the machine has it, which may be configured for another registry than pip; else pip asks.
+    """
+    if program is None:
+        asked = [str(BASE), "-m", "pip", "index", "versions", "uv", "--timeout", "4", "--retries", "0", "--disable-pip-version-check"]
+    else:
+        asked = [program, "pip", "install", "--quiet", "--dry-run", "--no-deps", "--python", str(BASE), "--target", str(STATE), f"uv=={UV}"]
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, env={**environment(), "UV_HTTP_TIMEOUT": "4"}, timeout=ASK_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return f"no answer within {ASK_SECONDS} seconds"
+    return None if done.returncode == 0 else (done.stderr.strip().splitlines() or [f"code {done.returncode}"])[-1].strip()
+
+
+def offers(module: str) -> bool:
+    """Whether the Python that sets up has `pip`, or `ensurepip`, which a virtual environment needs and Debian ships apart."""
+    return subprocess.run([BASE, "-c", f"import {module}"], capture_output=True, env=environment()).returncode == 0
 
 
 def _install_uv(folder: Path) -> None:

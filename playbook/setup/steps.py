@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from playbook import ROOT, STATE
@@ -23,8 +26,8 @@ class Step:
     name: str
     inputs: tuple[Path, ...]
     """Files whose content decides whether it must be done again."""
-    also: str
-    """What else decides, as text."""
+    also: Callable[[], str]
+    """What else decides, as text; asked anew when the step has been done."""
     result: Path
     """What must exist for the stamp to count."""
     announce: Callable[[], str]
@@ -34,7 +37,7 @@ class Step:
     @property
     def key(self) -> str:
         """Digest of the inputs."""
-        digest = hashlib.sha256(self.also.encode())
+        digest = hashlib.sha256(self.also().encode())
         for path in self.inputs:
             digest.update(path.read_bytes())
         return digest.hexdigest()
@@ -61,7 +64,7 @@ def steps() -> list[Step]:
         Step(
             name="packages",
             inputs=(*sorted(ROOT.glob("requirements*.lock")), ROOT / "pyproject.toml"),
-            also=f"{machine.PYTHON} {machine.fingerprint('node', 'terraform', 'tofu')}",
+            also=lambda: f"{machine.PYTHON} {machine.fingerprint('node', 'terraform', 'tofu')}",
             result=packages.PYTHON,
             announce=lambda: f"{packages.count(packages.locks())} locked packages into .venv, 4 GB, 1 to 4 minutes; {uses()}",
             do=lambda: packages.install(packages.locks()),
@@ -69,7 +72,7 @@ def steps() -> list[Step]:
         Step(
             name="bindings",
             inputs=(ROOT / "requirements.lock",),
-            also=machine.fingerprint("node"),
+            also=lambda: machine.fingerprint("node"),
             result=packages.PYTHON,
             announce=lambda: "index of the Terraform bindings, about 15 seconds, once",
             do=_python(
@@ -81,7 +84,7 @@ def steps() -> list[Step]:
         Step(
             name="providers",
             inputs=(ROOT / "requirements.lock",),
-            also=machine.fingerprint("terraform", "tofu"),
+            also=lambda: machine.fingerprint("terraform", "tofu") + ("" if provider() else f" none on {date.today()}"),
             result=packages.PYTHON,
             announce=lambda: "the google provider for Terraform, from the registry or a mirror as Terraform finds it",
             do=_providers,
@@ -89,7 +92,7 @@ def steps() -> list[Step]:
         Step(
             name="data",
             inputs=(ROOT / "ml" / "data" / "sources.py", ROOT / "environments" / "tasks.yaml"),
-            also="",
+            also=lambda: "",
             result=STATE / "data",
             announce=lambda: "the public data sets of the tasks, about 40 MB, checked by digest",
             do=_python(
@@ -102,17 +105,23 @@ def steps() -> list[Step]:
     ]
 
 
+def provider() -> Path | None:
+    """The google provider of this checkout."""
+    return next((STATE / "providers").rglob("terraform-provider-google*"), None)
+
+
 def _providers() -> None:
-    """A registry that does not answer is no failure: the stand-in does the work and is named in every output."""
-    try:
-        _python(
-            "The google provider could not be had; its stand-in takes its place. 'make doctor' says how.",
-            "-m",
-            "infra.terraform",
-            "providers",
-        )()
-    except packages.SetupError as error:
-        print(f"set-up · providers: {error}", flush=True)
+    """A registry that does not answer is no failure: the stand-in does the work, is named in every output, and the next day tries again."""
+    done = subprocess.run(
+        [packages.PYTHON, "-m", "infra.terraform", "providers"], cwd=ROOT, env=packages.environment(), capture_output=True, text=True
+    )
+    if done.returncode:
+        print(f"set-up · providers: {one_line(done.stderr or done.stdout)}", flush=True)
+
+
+def one_line(said: str) -> str:
+    """What a program said on several lines, without the colours and frames that Terraform draws around errors."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m|[╷│╵]", " ", said).split())
 
 
 def _python(failure: str, *arguments: str) -> Callable[[], None]:

@@ -16,6 +16,8 @@ NOT_DECLARED = {
     "stack": "the id of a state",
     "state_bucket": "made before any stack by the bootstrap",
     "uri": "an address inside a declared bucket",
+    "built_images": "an object inside a declared bucket",
+    "image_repository": "the address of the declared repository",
     "image": "an image inside the declared repository",
     "experiment": "made by the first run",
     "model_id": "registered by the pipeline",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
+import random
 import socket
 import ssl
 from pathlib import Path
@@ -10,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from emulator.behaviours import Response
+from emulator.dispatch import Request
 from emulator.gateway.authority import Authority, answers_for
+from emulator.gateway.launch import Bridge
 
 
 def connect(port: int, target: str) -> tuple[int, str]:
@@ -113,3 +118,76 @@ def test_operations_of_vertex_ai_end_over_grpc(google_cloud: dict[str, Any]) -> 
     client = aiplatform_v1.TensorboardServiceClient()
     board = client.create_tensorboard(parent=parent, tensorboard=aiplatform_v1.Tensorboard(display_name="board")).result()
     assert [found.name for found in client.list_tensorboards(parent=parent)] == [board.name]
+
+
+def test_clients_that_break_off_or_send_nonsense_hold_up_nobody(google_cloud: dict[str, Any]) -> None:
+    lot = random.Random(7)
+    context = ssl.create_default_context(cafile=google_cloud["ca"])
+    heads = [
+        b"GET / HTTP/1.1\r\n",
+        b"X\r\n\r\n",
+        b"\x00" * 50 + b"\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 99\r\n\r\nshort",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST / HTTP/1.1\r\nContent-Type: json\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ]
+    broken = [b"x" * 300 + b".googleapis.com", b"..googleapis.com", b"\xff.googleapis.com", b"*.googleapis.com", b""]
+    hosts = [b"storage.googleapis.com", *broken]
+    held = []
+    for _ in range(150):
+        client = socket.create_connection(("127.0.0.1", google_cloud["port"]))
+        held.append(client)
+        if lot.random() < 0.2:
+            client.sendall(lot.choice([b"", b"CONNECT", b"CONNECT ", *heads]))
+            continue
+        host = hosts[0] if lot.random() < 0.6 else lot.choice(hosts)
+        client.sendall(b"CONNECT %s:443 HTTP/1.1\r\n\r\n" % host)
+        if host != hosts[0] or b"200" not in client.recv(4096):
+            continue
+        if lot.random() < 0.3:
+            client.sendall(lot.randbytes(lot.randrange(1, 200)))
+            continue
+        secure = context.wrap_socket(client, server_hostname=host.decode())
+        held.append(secure)
+        head = lot.choice(heads)
+        secure.sendall(head[: lot.randrange(1, len(head) + 1)])
+        if lot.random() < 0.5:
+            secure.close()
+    connection = http.client.HTTPSConnection("127.0.0.1", google_cloud["port"], timeout=10, context=context)
+    connection.set_tunnel("storage.googleapis.com", 443)
+    connection.request("GET", "/storage/v1/b/no-such-bucket")
+    assert connection.getresponse().status == 404
+    for client in held:
+        client.close()
+
+
+def test_clients_that_come_together_after_the_bridge_has_died_share_a_new_one() -> None:
+    async def answer(request: Request) -> Response:
+        return Response.of({})
+
+    async def carried(bridge: Bridge) -> bytes:
+        """The first bytes that a gRPC server sends to a client which begins as HTTP/2 does."""
+        near, far = socket.socketpair()
+        reader, writer = await asyncio.open_connection(sock=far)
+        carrying = asyncio.ensure_future(bridge.carry(reader, writer))
+        client_reader, client_writer = await asyncio.open_connection(sock=near)
+        client_writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+        received = await asyncio.wait_for(client_reader.read(9), 20)
+        client_writer.close()
+        await carrying
+        return received
+
+    async def work() -> None:
+        bridge = Bridge(answer)
+        try:
+            assert await carried(bridge)
+            assert bridge._process is not None
+            bridge._process.kill()
+            await bridge._process.wait()
+            assert all(await asyncio.gather(*(carried(bridge) for _ in range(4))))
+        finally:
+            await bridge.close()
+
+    asyncio.run(work())

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from emulator.engines.gemini.engine import Gemini
 from emulator.engines.gemini.fewshot import classify
+from emulator.engines.gemini.pictures import MOST_PIXELS
 from emulator.engines.gemini.prompt import file_uris, read
 from emulator.engines.gemini.refused import Refused
 
@@ -120,18 +121,27 @@ def test_one_example_a_label_never_makes_certain(gemini: Gemini) -> None:
     assert max(answer["confidence"] for answer in answers) < 0.7
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "F"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
 def test_every_colour_mode_is_read(gemini: Gemini, mode: str) -> None:
-    kind = "TIFF" if mode in ("CMYK", "F") else "PNG"
+    kind = "JPEG" if mode == "CMYK" else "PNG"
     grey = drawn("stripes", 3).convert("L")
     picture = Image.fromarray(np.asarray(grey, np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
     [answer] = json.loads(text_of(gemini.generate(shapes_to_label([encoded(picture, kind)]), {})))
     assert answer["label"] == "stripes"
 
 
-def test_a_file_that_is_not_a_picture_is_refused(gemini: Gemini) -> None:
+@pytest.mark.parametrize("kind", ["TIFF", "BMP", "GIF", ""])
+def test_a_file_that_is_no_picture_that_gemini_accepts_is_refused(gemini: Gemini, kind: str) -> None:
+    content = encoded(drawn("stripes", 3), kind) if kind else b"not a picture"
     with pytest.raises(Refused, match="cannot be decoded"):
-        gemini.generate(shapes_to_label([b"not a picture"]), {})
+        gemini.generate(shapes_to_label([content]), {})
+
+
+def test_a_small_file_of_a_huge_picture_is_not_decoded(gemini: Gemini) -> None:
+    content = encoded(Image.new("1", (MOST_PIXELS // 8000 + 1, 8000)), "PNG")
+    assert len(content) < 100_000
+    with pytest.raises(Refused, match="pixels"):
+        gemini.generate(shapes_to_label([content]), {})
 
 
 WEATHER = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,6 +40,27 @@ def test_runs_belong_to_experiments_and_lineage_is_followed(local: Local) -> Non
     _, graph = local.call("GET", f"{names['model']}:queryArtifactLineageSubgraph")
     assert {one["name"] for one in graph["artifacts"]} == {names["rows"], names["model"]}
     assert local.call("POST", f"{run}:addContextArtifactsAndExecutions", {"artifacts": [f"{run}-no"]})[0] == 404
+
+
+def test_what_many_clients_write_at_one_moment_is_all_there(local: Local) -> None:
+    async def client(number: int) -> None:
+        run = f"{local.location}/{STORE}/contexts/shared-run"
+        answers = [await local.ask("POST", f"{STORE}/contexts?contextId=shared-run", {"schemaTitle": "system.ExperimentRun"})]
+        answers += [await local.ask("POST", f"{STORE}/contexts?contextId=shared-{number}", {"schemaTitle": "system.Experiment"})]
+        child = {"childContexts": [run]}
+        answers += [await local.ask("POST", f"{STORE}/contexts/shared-{number}:addContextChildren", child)]
+        _, execution = await local.ask("POST", f"{STORE}/executions?executionId=shared-{number}", {"schemaTitle": "system.Run"})
+        answers += [await local.ask("POST", f"{run}:addContextArtifactsAndExecutions", {"executions": [execution["name"]]})]
+        assert sorted({status for status, _ in answers}) in ([200], [200, 409]), answers
+
+    async def together() -> None:
+        await asyncio.gather(*(client(number) for number in range(40)))
+
+    local.run(together())
+    _, run = local.call("GET", f"{STORE}/contexts/shared-run")
+    assert len(run["parentContexts"]) == 40
+    _, listed = local.call("GET", f'{STORE}/executions?filter=in_context("{run["name"]}")')
+    assert len(listed["executions"]) == 40
 
 
 def test_time_series_are_read_back_whole(local: Local) -> None:

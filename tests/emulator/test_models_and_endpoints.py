@@ -92,6 +92,21 @@ def test_a_model_without_artifacts_is_refused(local: Local) -> None:
     assert "holds no objects" in answer["error"]["message"]
 
 
+def test_a_version_keeps_the_artifacts_that_it_was_uploaded_with(local: Local) -> None:
+    model, _ = uploaded(local)
+    copies = local.cloud.objects.list("caip-tenant-local", model.replace("/", "."))
+    local.cloud.objects.put(local.bucket, "exported/model.tflite", b"changed")
+    local.cloud.objects.put(local.bucket, "exported-2/model.tflite", b"another folder")
+    assert [local.cloud.objects.read(one["bucket"], one["name"]) for one in copies] == [b"weights"]
+    assert [one["name"].rpartition("/artifacts/")[2] for one in copies] == ["model.tflite"]
+    assert local.call("GET", model)[1]["artifactUri"] == f"gs://{local.bucket}/exported"
+    buckets = local.call("GET", "/storage/v1/b?project=acme-test", host="storage.googleapis.com")[1]["items"]
+    assert local.bucket in [one["name"] for one in buckets]
+    assert "caip-tenant-local" not in [one["name"] for one in buckets]
+    assert local.call("DELETE", model)[0] == 200
+    assert not local.cloud.objects.list("caip-tenant-local", model.replace("/", "."))
+
+
 def test_a_deployed_model_is_a_process_with_the_variables_of_vertex_ai(local: Local) -> None:
     model, _ = uploaded(local, WHO="me")
     name = endpoint(local)
@@ -103,7 +118,7 @@ def test_a_deployed_model_is_a_process_with_the_variables_of_vertex_ai(local: Lo
     assert status == 200, answer
     assert (answer["deployedModelId"], answer["model"], answer["modelVersionId"]) == (deployed["id"], model, "1")
     prediction = answer["predictions"][0]
-    assert prediction["AIP_STORAGE_URI"] == f"gs://{local.bucket}/exported"
+    assert prediction["AIP_STORAGE_URI"].startswith("gs://caip-tenant-local/")
     assert (prediction["instance"], prediction["WHO"], prediction["AIP_HEALTH_ROUTE"]) == ("a", "me", "/health")
     status, answer = local.call("POST", f"{name}:predict", {"instances": ["a", "bad"]})
     assert (status, answer["error"]["message"]) == (400, '{"error": "instance 1 is bad"}')
@@ -113,6 +128,24 @@ def test_a_deployed_model_is_a_process_with_the_variables_of_vertex_ai(local: Lo
     assert local.call("POST", f"{name}:undeployModel", {"deployedModelId": deployed["id"]})[0] == 200
     assert local.call("DELETE", model)[0] == 200
     assert local.call("DELETE", name)[0] == 200
+
+
+def test_a_prediction_request_above_vertex_ais_limit_is_refused(local: Local) -> None:
+    name = local.call("POST", "endpoints", {"displayName": "large"})[1]["response"]["name"]
+    hosts = {"europe-west4-aiplatform.googleapis.com": 1_572_864, "e.europe-west4-1.prediction.vertexai.goog": 10_485_760}
+    for host, limit in hosts.items():
+        status, answer = local.call("POST", f"/v1/{name}:predict", {"instances": ["x" * limit]}, host=host)
+        assert (status, answer["error"]["status"], f"{limit} bytes" in answer["error"]["message"]) == (400, "INVALID_ARGUMENT", True)
+        _, answer = local.call("POST", f"/v1/{name}:predict", {"instances": ["x" * (limit - 100)]}, host=host)
+        assert "traffic" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("id_", ["..", "../../outside", "/tmp", "a/b", "\0"])
+def test_the_id_of_a_deployed_model_is_no_path(local: Local, id_: str) -> None:
+    _, made = local.call("POST", "models:upload", {"model": {"displayName": "m", "containerSpec": {"imageUri": "acme/server"}}})
+    name = local.call("POST", "endpoints", {"displayName": "ids"})[1]["response"]["name"]
+    status, answer = local.call("POST", f"{name}:deployModel", {"deployedModel": {"model": made["response"]["model"], "id": id_}})
+    assert (status, "no id of a deployed model" in answer["error"]["message"]) == (400, True)
 
 
 def test_traffic_follows_the_split_and_a_wrong_split_is_refused(local: Local) -> None:

@@ -68,6 +68,11 @@ def test_a_port_in_use_is_told_in_one_line(tmp_path: Path) -> None:
         assert f"Port {port} is in use" in refused(str(tmp_path), "--port", str(port))
 
 
+@pytest.mark.parametrize("port", ["99999", "-1"])
+def test_a_number_that_is_no_port_is_told_in_one_line(tmp_path: Path, port: str) -> None:
+    assert "is no port" in refused(str(tmp_path), f"--port={port}")
+
+
 def test_a_state_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "--state" in refused(str(tmp_path / "file" / "state"))
@@ -86,9 +91,11 @@ def test_a_full_disk_is_known_from_the_file_system_and_from_sqlite() -> None:
 
 
 def test_secrets_are_for_their_owner_alone(tmp_path: Path) -> None:
-    with running(tmp_path):
+    state = tmp_path / "state"
+    with running(state):
+        assert stat.S_IMODE(state.stat().st_mode) == 0o700
         for name in ("ca.key", "key.json"):
-            assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+            assert stat.S_IMODE((state / name).stat().st_mode) == 0o600
 
 
 def test_a_kill_loses_nothing_that_was_answered(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import pytest
 
@@ -51,6 +52,24 @@ def test_what_only_the_server_writes_is_not_taken_from_a_request(local: Cloud) -
 def test_an_unknown_method_is_not_found_and_an_unknown_parameter_is_refused(local: Cloud) -> None:
     assert local.call("GET", "nonsense")[0] == 404
     assert local.call("GET", "endpoints?colour=red")[0] == 400
+
+
+@pytest.mark.parametrize("value", ["abc", "-1", "99999999999999999999", "1.5", "١"])
+def test_a_query_parameter_that_should_be_an_integer_is_held_to_that(local: Cloud, value: str) -> None:
+    assert local.call("GET", f"endpoints?pageSize={quote(value)}")[0] == 400
+    assert local.call("GET", f"/storage/v1/b?project=acme-test&maxResults={quote(value)}", host="storage.googleapis.com")[0] == 400
+    assert local.call("GET", f"endpoints?pageSize=1&pageToken={quote(value)}")[0] == 400
+
+
+def test_what_is_no_text_or_no_json_is_refused(local: Cloud) -> None:
+    upload = {"host": "storage.googleapis.com"}
+    assert local.call("POST", "/upload/storage/v1/b/any/o?uploadType=resumable", {"name": "\ud800"}, **upload)[0] == 400
+    assert local.call("POST", "endpoints", {"displayName": "\ud800"})[0] == 400
+    assert local.call("POST", "endpoints", {"labels": {"a": float("nan")}})[0] == 400
+    deep: dict[str, Any] = {}
+    for _ in range(400):
+        deep = {"a": deep}
+    assert local.call("POST", "pipelineJobs", {"pipelineSpec": deep, "displayName": "d"})[0] == 400
 
 
 def test_a_method_that_is_not_emulated_says_so(local: Cloud) -> None:

@@ -53,7 +53,8 @@ def main() -> None:
     endpoint.deploy(challenger, traffic_percentage=10, machine_type="n1-standard-2", deploy_request_timeout=60)
     assert sorted(endpoint.traffic_split.values()) == [10, 90]
     answer = endpoint.predict([{"n": 1}], use_dedicated_endpoint=True)
-    assert answer.predictions[0]["AIP_STORAGE_URI"] == artifact
+    copy = f"{answer.predictions[0]['AIP_STORAGE_URI']}/model"
+    assert storage.Blob.from_string(copy, client=storage.Client(project=PROJECT)).download_as_text() == "weights"
     raw = endpoint.raw_predict(b'{"instances": [2]}', {"Content-Type": "application/json"})
     assert raw.json()["predictions"][0]["instance"] == 2
     endpoint.delete(force=True)

@@ -35,7 +35,7 @@ def all_names(names: Names) -> dict[str, str]:
     }
 
 
-@settings(max_examples=100, derandomize=True)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(one=st.tuples(word, word), other=st.tuples(word, word), order=st.permutations(PARTS))
 def test_two_teams_in_one_project_never_share_a_name(one: tuple[str, str], other: tuple[str, str], order: list[str]) -> None:
     if one == other:
@@ -54,7 +54,7 @@ def test_two_environments_never_share_a_name() -> None:
             seen[name] = environment.name
 
 
-@settings(max_examples=100, derandomize=True)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(prefix=word, team=word, order=st.permutations(PARTS))
 def test_every_name_has_the_form_that_google_accepts(prefix: str, team: str, order: list[str]) -> None:
     for environment in environments.load_all():
@@ -69,7 +69,7 @@ def test_every_name_has_the_form_that_google_accepts(prefix: str, team: str, ord
         assert re.fullmatch(r"[a-zA-Z0-9_]{1,1024}", names.dataset)
 
 
-@settings(max_examples=200, derandomize=True)
+@settings(max_examples=200, derandomize=True, deadline=None)
 @given(name=st.from_regex(r"[a-z][a-z0-9-]{0,80}", fullmatch=True), limit=st.integers(min_value=12, max_value=63))
 def test_a_long_name_is_shortened_to_its_limit_and_stays_its_own(name: str, limit: int) -> None:
     short = shorten(name, limit)

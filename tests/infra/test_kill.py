@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-APPLY = (sys.executable, "-m", "infra.terraform", "apply", "--env", "dev", "--stack", "data")
+APPLY = (sys.executable, "-m", "infra.terraform", "apply", "--env", "dev", "--stack", "data", "--rehearsal")
 
 pytestmark = pytest.mark.long
 

@@ -1,9 +1,11 @@
 """The Terraform runner over the declared stacks, against the local Google Cloud."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ import pytest
 
 from environments import Names, load, organisation
 from environments.clients import Clients
-from infra.terraform import TerraformFailed, apply, bootstrap, destroy, plan, validate
+from infra.terraform import TerraformFailed, apply, bootstrap, destroy, plan, providers, validate, wrapped
 from infra.terraform.runner import Result, as_json
+from infra.terraform.stack import Events
 
+ROOT = Path(wrapped.__file__).parents[2]
 NAMES = Names(organisation(), load("staging"))
 
 
@@ -41,9 +45,9 @@ def test_a_second_bootstrap_changes_nothing(folder: Path) -> None:
 
 def test_a_second_plan_is_empty_and_a_change_behind_terraforms_back_is_found(folder: Path) -> None:
     stacks = ["monitoring"]
-    added = apply("dev", stacks, folder)
+    added = apply("dev", stacks, folder, rehearsal=True)
     assert total(added, "added") >= 6
-    assert all(result.counts.nothing for result in apply("dev", stacks, folder))
+    assert all(result.counts.nothing for result in apply("dev", stacks, folder, rehearsal=True))
 
     from google.cloud import pubsub_v1
 
@@ -51,11 +55,16 @@ def test_a_second_plan_is_empty_and_a_change_behind_terraforms_back_is_found(fol
     topic = f"projects/{names.project}/topics/{names.topic('alerts')}"
     pubsub_v1.PublisherClient().delete_topic(topic=topic)
     # The topic, and the grant that went with it.
-    assert total(plan("dev", stacks, folder), "added") == 2
+    said: list[str] = []
+    assert total(plan("dev", stacks, folder, said.append), "added") == 2
+    assert [line.split()[1].split(".")[0] for line in said if line.endswith("to be created")] == [
+        "google_pubsub_topic",
+        "google_pubsub_topic_iam_member",
+    ]
 
-    assert total(apply("dev", stacks, folder), "added") == 2
-    assert total(destroy("dev", stacks, folder), "destroyed") == total(added, "added")
-    assert all(result.counts.nothing for result in destroy("dev", stacks, folder))
+    assert total(apply("dev", stacks, folder, rehearsal=True), "added") == 2
+    assert total(destroy("dev", stacks, folder, rehearsal=True), "destroyed") == total(added, "added")
+    assert all(result.counts.nothing for result in destroy("dev", stacks, folder, rehearsal=True))
 
 
 def test_results_are_json_and_name_the_provider(folder: Path) -> None:
@@ -78,6 +87,30 @@ def test_a_failed_stack_is_reported_in_terraforms_words_and_its_dependents_are_n
     assert [result.status for result in others] == ["not started"]
 
 
+def test_who_is_not_logged_in_is_told_once(google_cloud: dict[str, Any], tmp_path: Path) -> None:
+    without = {name: value for name, value in os.environ.items() if name != "GOOGLE_APPLICATION_CREDENTIALS"}
+    command = [sys.executable, "-m", "infra.terraform", "plan", "--env", "dev", "--folder", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env={**without, "CLOUDSDK_CONFIG": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.count("gcloud auth application-default login") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"action": "replace", "reason": "cannot_update"}, "a.b to be REPLACED (cannot update)"),
+        ({"action": "update", "importing": {"id": "x"}}, "a.b to be changed and adopted"),
+        ({"action": "noop", "importing": {"id": "x"}}, "a.b to be adopted"),
+        ({"action": "delete"}, "a.b to be destroyed"),
+    ],
+)
+def test_a_planned_change_is_said_in_words(change: dict[str, Any], line: str) -> None:
+    events = Events(print)
+    resource = {"addr": "a.b"}
+    events.line(json.dumps({"@message": "", "type": "planned_change", "change": {"resource": resource, **change}}))
+    assert events.planned == [line]
+
+
 def test_a_stack_that_is_not_declared_is_refused(folder: Path) -> None:
     with pytest.raises(TerraformFailed, match="there is no stack nothing in local"):
         plan("local", ["nothing"], folder)
@@ -88,7 +121,7 @@ def test_a_protected_environment_is_not_destroyed(folder: Path) -> None:
         destroy("staging", [], folder)
 
 
-def test_a_protected_environment_applies_saved_plans_only_and_no_stale_one(folder: Path) -> None:
+def test_a_protected_environment_applies_saved_plans_only_and_none_that_is_stale_or_foreign(folder: Path) -> None:
     (refused,) = apply("staging", ["network"], folder, rehearsal=True)
     assert "no saved plan" in refused.error
     plan("staging", ["network"], folder)
@@ -97,15 +130,52 @@ def test_a_protected_environment_applies_saved_plans_only_and_no_stale_one(folde
     reviewed.write_text(json.dumps({**content, "configuration": "another"}))
     (stale,) = apply("staging", ["network"], folder, rehearsal=True)
     assert "stale" in stale.error
+    reviewed.write_text(json.dumps({**content, "provider": "google provider 1.0.0"}))
+    (foreign,) = apply("staging", ["network"], folder, rehearsal=True)
+    assert "was made by google provider 1.0.0" in foreign.error
     reviewed.write_text(json.dumps(content))
     assert total(apply("staging", ["network"], folder, rehearsal=True), "added") >= 3
 
 
-def test_the_stand_in_does_not_change_a_protected_environment_unless_it_is_a_rehearsal(folder: Path) -> None:
-    if "stand-in" not in validate("staging", ["network"], folder)[0].provider:
-        pytest.skip("the google provider is here")
-    with pytest.raises(TerraformFailed, match="only the provider stand-in is here"):
-        apply("staging", ["network"], folder)
+@pytest.fixture
+def only_the_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without the google provider."""
+    monkeypatch.setattr("infra.terraform.providers.installed", lambda *_: None)
+
+
+@pytest.mark.parametrize("verb", [apply, destroy])
+def test_the_stand_in_changes_nothing_at_googles_address(verb: Callable[..., Any], only_the_stand_in: None, folder: Path) -> None:
+    with pytest.raises(TerraformFailed, match=r"Google itself answers for dev .*Nothing was changed\..*make deploy ENV=dev EMULATOR=1"):
+        verb("dev", ["network"], folder)
+
+
+def test_a_rehearsal_whose_requests_would_leave_this_machine_is_none() -> None:
+    here, elsewhere = {"HTTPS_PROXY": "http://127.0.0.1:8080"}, {"HTTPS_PROXY": "http://proxy.example.com:8080"}
+    dev, local = load("dev"), load("local")
+    assert [providers.rehearsed(environment, False, here) for environment in (dev, local)] == [False, True]
+    assert providers.rehearsed(dev, True, here)
+    assert not any(providers.rehearsed(environment, True, away) for environment in (dev, local) for away in ({}, elsewhere))
+
+
+@pytest.mark.parametrize(("environment", "words"), [("dev", ["apply", "-auto-approve"]), ("dev", ["destroy"]), ("nowhere", ["apply"])])
+def test_the_wrapper_lets_the_stand_in_change_nothing_at_googles_address(
+    environment: str,
+    words: list[str],
+    only_the_stand_in: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configuration = {"terraform": {"backend": {"gcs": {"prefix": f"{environment}-network"}}}}
+    (tmp_path / "cdk.tf.json").write_text(json.dumps(configuration))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    assert wrapped.main(words) == 1
+    assert f"Google itself answers for {environment} " in capsys.readouterr().err
+
+
+def test_a_rehearsal_makes_its_state_bucket_by_itself(google_cloud: dict[str, Any], tmp_path: Path) -> None:
+    assert total(plan("prod", ["network"], tmp_path, rehearsal=True), "added") >= 3
 
 
 @pytest.mark.long
@@ -120,7 +190,7 @@ def test_everything_local_is_applied_and_destroyed(folder: Path) -> None:
 
 @pytest.mark.long
 def test_an_interrupt_lets_terraform_finish_and_save(folder: Path) -> None:
-    command = [sys.executable, "-m", "infra.terraform", "apply", "--env", "dev", "--stack", "data", "--folder", str(folder)]
+    command = [sys.executable, "-m", "infra.terraform", "apply", "--env", "dev", "--stack", "data", "--rehearsal", "--folder", str(folder)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
@@ -133,4 +203,4 @@ def test_an_interrupt_lets_terraform_finish_and_save(folder: Path) -> None:
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 0
     assert "adopted" not in again.stderr
-    destroy("dev", ["data"], folder)
+    destroy("dev", ["data"], folder, rehearsal=True)

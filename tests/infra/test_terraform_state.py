@@ -1,12 +1,16 @@
 """Who may work on a state: the lock on the working folder, which the kernel keeps, and the one that colleagues see."""
 
+import contextlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.api_core.exceptions import NotFound, PreconditionFailed
+from google.cloud import storage
 
 from environments.clients import Clients
 from infra.terraform import TerraformFailed, bootstrap, state
@@ -52,6 +56,8 @@ def test_a_lock_of_this_folder_is_released_and_one_of_another_folder_is_not(goog
     clients = Clients.of("local")
     client, names, stack = clients.storage(), clients.names, "local-lock-test"
     here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    elsewhere.mkdir()
 
     def lock(folder: Path, said: list[str]) -> Any:
         return state.state_lock(client, names, stack, "apply", "1.9.0", folder, said.append)
@@ -62,14 +68,68 @@ def test_a_lock_of_this_folder_is_released_and_one_of_another_folder_is_not(goog
             pass
         assert said == []
         with lock(here, said):
-            assert said == [f"released the lock on {stack}: its holder, process {os.getpid()} on this host, is dead"]
+            assert said == [f"released the lock on {stack}: its holder, process {os.getpid()} of this folder, is dead"]
     assert not client.bucket(names.state_bucket).blob(f"{stack}/default.tflock").exists()
 
 
+def test_a_copy_of_a_working_folder_does_not_release_the_locks_of_the_original(google_cloud: dict[str, Any], tmp_path: Path) -> None:
+    bootstrap("local")
+    clients = Clients.of("local")
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    original.mkdir()
+
+    def lock(folder: Path) -> Any:
+        return state.state_lock(clients.storage(), clients.names, "local-lock-copy", "apply", "1.9.0", folder, print)
+
+    with lock(original):
+        shutil.copytree(original, copy)
+        # As in another container of the same name, with the same path in it.
+        moved = tmp_path / "moved"
+        original.rename(moved)
+        copy.rename(original)
+        with pytest.raises(TerraformFailed, match="is locked by"), lock(original):
+            pass
+        with lock(moved):
+            pass
+
+
+def test_a_lock_that_is_released_while_it_is_looked_at_is_taken(google_cloud: dict[str, Any], tmp_path: Path) -> None:
+    bootstrap("local")
+    clients = Clients.of("local")
+    client, stack = clients.storage(), "local-lock-race"
+
+    class Released:
+        """Cloud Storage, where the holder lets go as soon as its lock has been met."""
+
+        def bucket(self, name: str) -> Any:
+            bucket = client.bucket(name)
+            blob = bucket.blob(f"{stack}/default.tflock")
+            upload = blob.upload_from_string
+
+            def met(*arguments: Any, **settings: Any) -> None:
+                try:
+                    upload(*arguments, **settings)
+                except PreconditionFailed:
+                    bucket.blob(blob.name).delete()
+                    raise
+
+            blob.upload_from_string = met
+            bucket.blob = lambda path: blob if path == blob.name else storage.Blob(path, bucket)
+            return bucket
+
+    client.bucket(clients.names.state_bucket).blob(f"{stack}/default.tflock").upload_from_string("{}")
+    said: list[str] = []
+    with state.state_lock(Released(), clients.names, stack, "apply", "1.9.0", tmp_path, said.append):
+        assert client.bucket(clients.names.state_bucket).blob(f"{stack}/default.tflock").exists()
+    assert said == []
+
+
 def test_without_a_state_bucket_the_way_to_make_it_is_said(google_cloud: dict[str, Any], tmp_path: Path) -> None:
-    clients = Clients.of("prod")
+    clients = Clients.of("staging")
+    with contextlib.suppress(NotFound):
+        clients.storage().bucket(clients.names.state_bucket).delete(force=True)
     with (
-        pytest.raises(TerraformFailed, match=r"python -m infra\.terraform bootstrap --env prod"),
-        state.state_lock(clients.storage(), clients.names, "prod-network", "plan", "1.9.0", tmp_path, print),
+        pytest.raises(TerraformFailed, match="make bootstrap ENV=staging"),
+        state.state_lock(clients.storage(), clients.names, "staging-network", "plan", "1.9.0", tmp_path, print),
     ):
         pass

@@ -74,22 +74,24 @@ def test_cloud_build_writes_a_provenance_for_every_image() -> None:
 
 def test_every_script_of_the_build_parses() -> None:
     scripts = [step["script"] for step in BUILD["steps"] if "script" in step]
-    assert len(scripts) == 3
+    assert len(scripts) == 2
     for script in scripts:
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
 
 
-def test_the_push_step_writes_the_digest_of_each_image(tmp_path: Path) -> None:
-    """The script runs as it is, with a docker that only answers."""
-    [push] = [step["script"] for step in BUILD["steps"] if step["id"] == "push"]
+def test_the_build_step_builds_what_the_repository_does_not_hold(tmp_path: Path) -> None:
+    """The script runs as it is, with a docker that only takes notes and holds the serving image."""
+    [build] = [step["script"] for step in BUILD["steps"] if step["id"] == "build"]
     docker = tmp_path / "docker"
-    docker.write_text('#!/bin/sh\n[ "$1" = push ] && echo pushed || echo "$(echo "$4" | cut -d: -f1)@sha256:abc"\n')
+    docker.write_text(f'#!/bin/sh\n[ "$1" != pull ] || exec test "$3" = host/p/r/serving:2\necho "$@" >> {tmp_path}/notes\n')
     docker.chmod(0o755)
     (tmp_path / "images.txt").write_text("pipelines pipelines\nserving serving\n")
-    script = push.replace("/workspace/", f"{tmp_path}/")
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "_REPOSITORY": "host/p/r", "COMMIT_SHA": "1"}
-    subprocess.run(["bash"], input=script, text=True, check=True, cwd=tmp_path, env=environment, capture_output=True)
-    assert json.loads((tmp_path / "images.json").read_text()) == {"pipelines": "sha256:abc", "serving": "sha256:abc"}
+    (tmp_path / "base.txt").write_text("python@sha256:base\n")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "_REPOSITORY": "host/p/r", "_PIPELINES": "1", "_SERVING": "2"}
+    subprocess.run(["bash"], input=build.replace("/workspace/", f"{tmp_path}/"), text=True, check=True, cwd=tmp_path, env=environment)
+    [built] = (tmp_path / "notes").read_text().splitlines()
+    assert built.endswith("--file cloudbuild/pipelines.Dockerfile --tag host/p/r/pipelines:1 .")
+    assert "BASE=python@sha256:base" in built
 
 
 def test_only_the_container_listens_beyond_loopback() -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from environments.clients import Clients
 from ml.data.rows import digest, schema, write
-from pipelines import runs
+from pipelines import images, runs
 from pipelines.submit import submit
 from serving.registry import versions
 
@@ -53,6 +53,7 @@ def clients(google_cloud: dict[str, Any]) -> Iterator[Clients]:
         bucket = storage.bucket(clients.names.bucket(purpose))
         if not bucket.exists():
             storage.create_bucket(bucket)
+    images.build(clients)
     endpoint = aiplatform.Endpoint.create(display_name=TASK, endpoint_id=clients.names.endpoint_id(TASK))
     yield clients
     endpoint.delete(force=True)

@@ -2,7 +2,9 @@
 
 import platform
 import re
+import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from playbook.setup import doctor, machine, packages, steps
 
 
 def counted(path: Path, calls: list[str]) -> steps.Step:
-    return steps.Step("example", (path,), "", path, lambda: "an example", lambda: calls.append("done"))
+    return steps.Step("example", (path,), lambda: "", path, lambda: "an example", lambda: calls.append("done"))
 
 
 def test_a_step_is_done_once_and_again_when_its_input_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +36,7 @@ def test_a_step_that_failed_is_done_again(tmp_path: Path, monkeypatch: pytest.Mo
     def fail() -> None:
         raise packages.SetupError("no registry")
 
-    step = steps.Step("example", (), "", tmp_path, lambda: "an example", fail)
+    step = steps.Step("example", (), lambda: "", tmp_path, lambda: "an example", fail)
     with pytest.raises(packages.SetupError):
         steps.set_up([step])
     assert not step.done
@@ -43,7 +45,7 @@ def test_a_step_that_failed_is_done_again(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_step_whose_result_was_removed_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "STAMPS", tmp_path / "stamps")
     result = tmp_path / "result"
-    step = steps.Step("example", (), "", result, lambda: "an example", result.mkdir)
+    step = steps.Step("example", (), lambda: "", result, lambda: "an example", result.mkdir)
     steps.set_up([step])
     assert step.done
     result.rmdir()
@@ -80,7 +82,7 @@ def test_an_older_tool_does_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_every_lock_file_pins_by_hash_and_names_no_registry() -> None:
     locks = [*ROOT.glob("requirements*.lock"), *(ROOT / "cloudbuild").glob("requirements*.lock")]
-    assert len(locks) == 6
+    assert len(locks) == 7
     for lock in locks:
         text = lock.read_text(encoding="utf-8")
         pinned = re.findall(r"^\S+==\S+.*(?:\n .*)*", text, re.MULTILINE)
@@ -110,3 +112,62 @@ def test_make_writes_bytecode_and_forgets_a_terraform_configuration_that_does_no
     ).stdout
     assert "PYTHONDONTWRITEBYTECODE" not in shown
     assert "TF_CLI_CONFIG_FILE" not in shown
+
+
+def test_a_provider_that_could_not_be_had_is_tried_again_the_next_day_and_never_again_once_it_is_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(steps, "STATE", tmp_path)
+    monkeypatch.setattr(steps, "STAMPS", tmp_path / "stamps")
+    monkeypatch.setattr(steps, "date", Day)
+    [providers] = [step for step in steps.steps() if step.name == "providers"]
+    Day.value = "2026-01-01"
+    providers.stamp()
+    assert providers.done
+    Day.value = "2026-01-02"
+    assert not providers.done
+    (tmp_path / "providers").mkdir()
+    (tmp_path / "providers" / "terraform-provider-google_v6").touch()
+    providers.stamp()
+    Day.value = "2026-01-03"
+    assert providers.done
+
+
+class Day:
+    value = ""
+
+    @classmethod
+    def today(cls) -> str:
+        return cls.value
+
+
+def test_an_error_of_terraform_is_told_in_one_line_without_colours() -> None:
+    said = "\x1b[31m╷\x1b[0m\n\x1b[31m│\x1b[0m \x1b[1mError: \x1b[0mno such\n\x1b[31m│\x1b[0m host\n╵\n"
+    assert steps.one_line(said) == "Error: no such host"
+
+
+def test_doctor_says_what_installs_packages_and_what_its_absence_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "tool", lambda name, at_least: None)
+    monkeypatch.setattr(doctor, "STATE", Path("/nowhere"))
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(packages, "offers", lambda module: False)
+    monkeypatch.setattr(packages, "registry", lambda program: "no route to host")
+    found = {finding.what: finding for finding in doctor._installers(needed=True)}
+    assert {what: finding.state for what, finding in found.items()} == {
+        "uv": "missing",
+        "pip, venv": "there",
+        "apt-get": "missing",
+        "registry": "missing",
+    }
+    assert all(finding.costs and finding.mend for finding in found.values() if finding.state == "missing")
+    assert found["uv"].stops
+    assert not any(finding.stops for finding in doctor._installers(needed=False))
+
+
+def test_a_registry_that_does_not_answer_is_found_out_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_NO_INDEX", "0")
+    began = time.monotonic()
+    assert packages.registry(None)
+    assert time.monotonic() - began < packages.ASK_SECONDS + 10

@@ -11,7 +11,7 @@ TASKS = tasks().tasks
 
 
 def test_without_data_every_task_learns_from_its_declared_data_set() -> None:
-    assert [(source.task.name, source.place, source.own) for source in choose(TASKS, None)] == [
+    assert [(source.task.name, source.place, source.own) for source in choose(TASKS, [])] == [
         ("vision", "fashion-mnist", False),
         ("nlp", "movie-snippets", False),
     ]
@@ -19,7 +19,7 @@ def test_without_data_every_task_learns_from_its_declared_data_set() -> None:
 
 def test_a_folder_of_class_folders_replaces_the_pictures_only(tmp_path: Path) -> None:
     (tmp_path / "cats").mkdir()
-    vision, nlp = choose(TASKS, tmp_path)
+    vision, nlp = choose(TASKS, [tmp_path])
     assert (vision.place, vision.own) == (str(tmp_path), True)
     assert (nlp.place, nlp.own) == ("movie-snippets", False)
 
@@ -27,14 +27,14 @@ def test_a_folder_of_class_folders_replaces_the_pictures_only(tmp_path: Path) ->
 def test_a_csv_file_replaces_the_texts_only(tmp_path: Path) -> None:
     table = tmp_path / "Tickets.CSV"
     table.write_text("text,label\n")
-    vision, nlp = choose(TASKS, table)
+    vision, nlp = choose(TASKS, [table])
     assert (vision.own, nlp.own) == (False, True)
 
 
 def test_a_path_below_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "pictures" / "cats").mkdir(parents=True)
-    assert choose(TASKS, Path("~/pictures"))[0].place == str(tmp_path / "pictures")
+    assert choose(TASKS, [Path("~/pictures")])[0].place == str(tmp_path / "pictures")
 
 
 @pytest.mark.parametrize(
@@ -44,19 +44,19 @@ def test_what_is_no_data_is_refused_with_the_mend(tmp_path: Path, name: str, mes
     (tmp_path / "file.txt").write_text("")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=f"{message}.*DATA is a folder"):
-        choose(TASKS, tmp_path / name)
+        choose(TASKS, [tmp_path / name])
 
 
 def test_data_of_a_kind_that_no_task_has_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cats").mkdir()
     with pytest.raises(DataError, match="no such task"):
-        choose([task for task in TASKS if task.kind == "text_classification"], tmp_path)
+        choose([task for task in TASKS if task.kind == "text_classification"], [tmp_path])
 
 
 def test_the_key_changes_with_the_data_and_only_then(tmp_path: Path) -> None:
     (tmp_path / "cats").mkdir()
     (tmp_path / "cats" / "a.png").write_bytes(b"one")
-    [source, _] = choose(TASKS, tmp_path)
+    [source, _] = choose(TASKS, [tmp_path])
     before = source.key
     assert source.key == before
     (tmp_path / "cats" / "b.png").write_bytes(b"two")
@@ -66,4 +66,13 @@ def test_the_key_changes_with_the_data_and_only_then(tmp_path: Path) -> None:
 def test_a_link_to_nowhere_does_not_stop_the_rest(tmp_path: Path) -> None:
     (tmp_path / "cats").mkdir()
     (tmp_path / "cats" / "gone.png").symlink_to(tmp_path / "nothing")
-    assert choose(TASKS, tmp_path)[0].key
+    assert choose(TASKS, [tmp_path])[0].key
+
+
+def test_pictures_and_texts_can_both_be_replaced_but_no_task_twice(tmp_path: Path) -> None:
+    (tmp_path / "cats").mkdir()
+    table = tmp_path / "reviews.csv"
+    table.write_text("text,label\n")
+    assert [source.place for source in choose(TASKS, [table, tmp_path])] == [str(tmp_path), str(table)]
+    with pytest.raises(DataError, match="both for nlp"):
+        choose(TASKS, [table, table])

@@ -13,7 +13,7 @@ from emulator.engines.gemini import prompt as prompts
 from emulator.engines.gemini.fewshot import classify
 from emulator.engines.gemini.minilm import DIMENSIONS, MAX_TOKENS, Floats, MiniLM, normalised
 from emulator.engines.gemini.pictures import UnreadablePicture, features
-from emulator.engines.gemini.pieces import Content, picture
+from emulator.engines.gemini.pieces import Content, parts_of, picture
 from emulator.engines.gemini.refused import Refused
 from emulator.engines.gemini.schema import Answer, fill
 
@@ -193,9 +193,9 @@ def _features(content: bytes) -> Floats:
     try:
         return features(content)
     except UnreadablePicture as error:
-        raise Refused(f"a picture cannot be decoded ({error})", "Send a complete PNG, JPEG, WebP, GIF, BMP or TIFF file.") from None
+        raise Refused(f"a picture cannot be decoded ({error})", "Send a complete PNG, JPEG or WebP file.") from None
 
 
 def _parts(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     turns = [body.get("systemInstruction") or {}, *body.get("contents", [])]
-    return [part for turn in turns for part in turn.get("parts", [])]
+    return [part for turn in turns for part in parts_of(turn)]

@@ -19,6 +19,10 @@ THUMBNAIL = 12
 SHAPE_WEIGHT = 0.75
 """Share of the HOG block in the squared length of the vector; the rest is the thumbnail's."""
 
+FORMATS = ("PNG", "JPEG", "WEBP")
+"""What Gemini reads and Pillow can: HEIC and HEIF are not read here."""
+MOST_PIXELS = 64_000_000
+"""A picture is decoded at its full size: more would let a small file take gigabytes."""
 UNREADABLE = (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning)
 """What Pillow raises over broken, unknown and absurdly large files."""
 
@@ -45,13 +49,15 @@ def _decode(content: bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            file = Image.open(io.BytesIO(content))
+            file = Image.open(io.BytesIO(content), formats=FORMATS)
             file.draft("RGB", (4 * SIDE, 4 * SIDE))
+            if file.width * file.height > MOST_PIXELS:
+                raise UnreadablePicture(f"it has {file.width} × {file.height} pixels; the local Gemini reads {MOST_PIXELS} at most")
             picture = ImageOps.exif_transpose(file)
             picture.load()
     except UNREADABLE as error:
         raise UnreadablePicture(str(error)) from None
-    if picture.mode.startswith(("I", "F")):
+    if picture.mode.startswith("I"):
         values = np.asarray(picture, np.float32)
         values = (values - values.min()) / max(float(np.ptp(values)), 1e-9) * 255
         return Image.fromarray(values.astype(np.uint8)).convert("RGB")

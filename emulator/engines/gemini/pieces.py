@@ -5,7 +5,6 @@ one of those that are allowed.
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ class Piece:
     """The number that the prompt gives to an input (`Row 3: …`)."""
 
 
+PICTURES = {"image/png", "image/jpeg", "image/jpg", "image/webp"}
 TEXT_PART = {"text", "thought", "thoughtSignature", "partMetadata"}
 TEXT_KEYS = "text|input|review|document|article|passage|message|tweet|e-?mail|content|sentence|snippet|headline|utterance|comment|query"
 LABEL_KEYS = "label|sentiment|category|class|answer|output|intent|topic"
@@ -69,6 +69,19 @@ def pieces(parts: Sequence[Part], files: Mapping[str, bytes], labels: Mapping[st
             yield from _of_text(text, labels)
 
 
+def parts_of(turn: Mapping[str, Any]) -> list[Part]:
+    """The parts of a content; the instruction's may be a single one.
+
+    Raises:
+        Refused: They are none.
+    """
+    parts = turn.get("parts") or []
+    parts = [parts] if isinstance(parts, Mapping) else parts
+    if not isinstance(parts, list) or not all(isinstance(part, Mapping) and isinstance(part.get("text", ""), str) for part in parts):
+        raise Refused("the parts of a content are no list of parts", "Send a list of objects, each with text or a picture.")
+    return parts
+
+
 def picture(part: Part, files: Mapping[str, bytes]) -> bytes | None:
     """The picture in a part; None for a text.
 
@@ -81,14 +94,14 @@ def picture(part: Part, files: Mapping[str, bytes]) -> bytes | None:
             return None
         raise Refused(f"a part with {sorted(set(part) - TEXT_PART)} is neither text nor a picture", "Send text and pictures only.")
     mime_type = str(media.get("mimeType", ""))
-    if not mime_type.startswith("image/"):
-        raise Refused(f"input of type {mime_type or 'unknown'} cannot be read", "Send text and pictures (image/…) only.")
+    if mime_type not in PICTURES:
+        raise Refused(f"input of type {mime_type or 'unknown'} cannot be read", "Send text and pictures (PNG, JPEG or WebP) only.")
     if "inlineData" not in part:
         return files[media.get("fileUri", "")]
     try:
         # The JSON form of protocol buffers allows both alphabets, and google-genai uses the URL-safe one.
         return base64.b64decode(str(media.get("data", "")).translate(str.maketrans("-_", "+/")), validate=True)
-    except binascii.Error:
+    except ValueError:
         raise Refused("the data of a picture is not base64", "Encode the file's bytes as base64.") from None
 
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from emulator.engines.gemini import schema as schemas
-from emulator.engines.gemini.pieces import Content, Part, Piece, listed, payload, pieces
+from emulator.engines.gemini.pieces import Content, Part, Piece, listed, parts_of, payload, pieces
 from emulator.engines.gemini.refused import Refused
 
 Body = Mapping[str, Any]
@@ -57,14 +57,14 @@ def read(body: Body, files: Mapping[str, bytes]) -> Prompt:
     """
     config = body.get("generationConfig", {})
     _refuse_what_is_not_here(body, config)
-    turns = [(turn.get("role") or "user", turn.get("parts", [])) for turn in body.get("contents", [])]
+    turns = [(turn.get("role") or "user", parts_of(turn)) for turn in body.get("contents", [])]
     if not turns or turns[-1][0] != "user":
         raise Refused("the conversation does not end with the user", "Let the last turn be the user's, with the input to label.")
     if strangers := {role for role, _ in turns} - {"user", "model"}:
         raise Refused(f"turns of {sorted(strangers)} cannot be read", "Use the roles 'user' and 'model'.")
 
     schema, quoted = _shape(config)
-    system = (body.get("systemInstruction") or {}).get("parts", [])
+    system = parts_of(body.get("systemInstruction") or {})
     asked = [part["text"] for parts in (system, *(parts for role, parts in turns if role == "user")) for part in parts if "text" in part]
     labels = schemas.labels(schema) if schema else listed("\n".join(asked))
     spelling = {label.lower(): label for label in labels}

@@ -62,6 +62,6 @@ class Cache:
             metadata,
             stored or artifact["uri"],
             bool(stored),
-            self._resources.get(resource.partition("@")[0]) is not None if resource else None,
+            self._resources.get(str(resource).partition("@")[0]) is not None if resource else None,
         ]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from emulator.engines.pipelines.conditions import ConditionError, holds
@@ -82,6 +83,10 @@ class Run:
     async def _dag(self, component: Json, inputs: Values, parent: Task) -> Values:
         """Run every task of a DAG and select its outputs."""
         specs: dict[str, Json] = component["dag"].get("tasks", {})
+        try:
+            TopologicalSorter({name: spec.get("dependentTasks", []) for name, spec in specs.items()}).prepare()
+        except CycleError as cycle:
+            raise TaskFailed(f"tasks wait for one another: {' → '.join(cycle.args[1])}") from None
         tasks = {name: self._new(name, parent, _is_exit(spec)) for name, spec in specs.items()}
         ended = {name: asyncio.Event() for name in specs}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from emulator.behaviours import Refusal
 from emulator.clock import number
 from emulator.engines.pipelines import artifacts, containers
 from emulator.engines.pipelines.cache import Cache
+from emulator.engines.pipelines.outputs import outputs_of
 from emulator.engines.pipelines.placeholders import Filling
 from emulator.engines.pipelines.tasks import Task, TaskFailed, Values
-from emulator.engines.pipelines.values import typed
 from emulator.processes.command import Command, Ended
 from emulator.processes.supervisor import LauncherFailed
 
@@ -96,7 +95,7 @@ class Steps:
         executor = _executors(job.spec)[component["executorLabel"]]
         if "importer" in executor:
             enter(task, "RUNNING")
-            return _imported(executor["importer"], job, task)
+            return self._imported(executor["importer"], job, task)
         container = executor["container"]
         key = self.cache.key(container, component, task.inputs) if spec.get("cachingOptions", {}).get("enableCache") else ""
         if key and (known := self.cache.get(key)):
@@ -109,7 +108,8 @@ class Steps:
         base = f"{job.root.rstrip('/')}/{job.project_number}/{job.id}/{task.name}_{task.id}"
         executor_input = self._executor_input(job, component, task, base)
         await self._attempts(job, spec, container, task, executor_input)
-        outputs = _outputs(executor_input, component)
+        outputs = outputs_of(executor_input, component)
+        self._check(outputs)
         for uri in (base, *(artifact["uri"] for given in outputs.artifacts.values() for artifact in given)):
             artifacts.adopt(self.cloud.objects, uri)
         if key:
@@ -119,8 +119,14 @@ class Steps:
     def _executor_input(self, job: Job, component: Json, task: Task, base: str) -> Json:
         """KFP's ExecutorInput: where the step finds its inputs and leaves its outputs."""
         definitions = component.get("outputDefinitions", {})
+        self._check(task.inputs)
+        for name in (*definitions.get("artifacts", {}), *definitions.get("parameters", {})):
+            artifacts.path(self.cloud.objects, f"{base}/{name}")
         folder = artifacts.path(self.cloud.objects, base)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TaskFailed(f"The folder {base} of the step's outputs cannot be made: {error.strerror}") from None
         outputs = {
             name: {
                 "artifacts": [
@@ -140,7 +146,7 @@ class Steps:
                 "artifacts": {name: {"artifacts": given} for name, given in task.inputs.artifacts.items()},
             },
             "outputs": {
-                "parameters": {name: {"outputFile": str(folder / name)} for name in definitions.get("parameters", {})},
+                "parameters": {name: {"outputFile": f"{folder}/{name}"} for name in definitions.get("parameters", {})},
                 "artifacts": outputs,
                 "outputFile": str(folder / "executor_output.json"),
             },
@@ -194,50 +200,23 @@ class Steps:
         except LauncherFailed as failure:
             raise TaskFailed(str(failure)) from None
 
+    def _check(self, values: Values) -> None:
+        for given in values.artifacts.values():
+            for artifact in given:
+                artifacts.check(self.cloud.objects, artifact)
+
+    def _imported(self, importer: Json, job: Job, task: Task) -> Values:
+        """The artifact that an importer names."""
+        uri = importer["artifactUri"].get("constant") or task.inputs.parameters.get("uri", "")
+        name = f"{job.location}/metadataStores/default/artifacts/{number()}"
+        artifact = {"name": name, "type": importer["typeSchema"], "uri": uri, "metadata": importer.get("metadata", {})}
+        artifacts.check(self.cloud.objects, artifact)
+        return Values({}, {"artifact": [artifact]})
+
 
 def _executors(spec: Json) -> dict[str, Json]:
     executors: dict[str, Json] = spec["deploymentSpec"]["executors"]
     return executors
-
-
-def _imported(importer: Json, job: Job, task: Task) -> Values:
-    """The artifact that an importer names."""
-    uri = importer["artifactUri"].get("constant") or task.inputs.parameters.get("uri", "")
-    name = f"{job.location}/metadataStores/default/artifacts/{number()}"
-    return Values({}, {"artifact": [{"name": name, "type": importer["typeSchema"], "uri": uri, "metadata": importer.get("metadata", {})}]})
-
-
-def _outputs(executor_input: Json, component: Json) -> Values:
-    """What a step left: KFP's executor writes one file, other programs a file for each parameter."""
-    outputs = executor_input["outputs"]
-    written = Path(outputs["outputFile"])
-    said: Json = json.loads(written.read_text(encoding="utf-8")) if written.exists() else {}
-    definitions = component.get("outputDefinitions", {})
-    found = Values()
-    for name, definition in definitions.get("parameters", {}).items():
-        kind = definition.get("parameterType")
-        file = Path(outputs["parameters"][name]["outputFile"])
-        if name in said.get("parameterValues", {}):
-            found.parameters[name] = typed(said["parameterValues"][name], kind)
-        elif file.exists():
-            found.parameters[name] = _read(file.read_text(encoding="utf-8"), kind)
-    for name, given in outputs["artifacts"].items():
-        artifact = given["artifacts"][0]
-        changed = (said.get("artifacts", {}).get(name, {}).get("artifacts") or [{}])[0]
-        found.artifacts[name] = [
-            {**artifact, "uri": changed.get("uri") or artifact["uri"], "metadata": changed.get("metadata") or artifact["metadata"]}
-        ]
-    return found
-
-
-def _read(content: str, kind: str | None) -> Any:
-    """A parameter from its output file."""
-    if kind in ("STRING", "BOOLEAN"):
-        return typed(content, kind)
-    try:
-        return typed(json.loads(content), kind)
-    except ValueError:
-        raise TaskFailed(f"an output parameter of type {kind} holds {content[:80]!r}") from None
 
 
 def _seconds(duration: str | float) -> float:
