@@ -3,26 +3,30 @@
 What cannot be used is listed with its reason in `rejected.jsonl` and never stops the rest.
 """
 
-import csv
 import hashlib
-import io
 import json
+import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from ml.data.rows import DataError, Kind, digest, replacing, schema, write, write_json
+from ml.data.files import shown
+from ml.data.folders import pictures
+from ml.data.rows import DataError, Found, Kind, digest, replacing, schema, write, write_json
 from ml.data.sources import DATASETS, fetched
-from ml.export.preprocessing import InstanceError, decode
+from ml.data.tables import texts
+from ml.export.pictures import InstanceError, decode
 
 MINIMUM_ROWS_PER_CLASS = 5
 """Below this a class can neither be learnt nor tested."""
 
-Found = tuple[str, bytes | str | DataError, str]
-"""Source, content or why there is none, label."""
+MAX_CONTENT = 2**30
+"""Bytes of all rows together: they are held in memory, and one column of a table takes 2 GiB."""
+NAMED = 5
+"""So many labels are named in a message."""
 
 
 @dataclass(frozen=True)
@@ -62,25 +66,28 @@ def ingest(source: str, kind: Kind, out: Path, cache: Path, report: Callable[[st
         found = dataset.rows(fetched(dataset, cache, report))
         name = dataset.name
     else:
-        path = Path(source).expanduser()
+        path = Path(os.path.expanduser(source))
         if not path.exists():
             raise DataError(
                 f"{source} is neither a declared data set ({', '.join(sorted(DATASETS))}) nor a path that exists. Nothing was read. "
                 "Give one of the names, a folder with one folder of pictures per class, or a CSV file with the columns text,label."
             )
-        found = _pictures(path) if kind == "image_classification" else _texts(path)
-        name = path.resolve().name
+        found = pictures(path) if kind == "image_classification" else texts(path)
+        name = shown(path.resolve().name)
 
     # The ids of declared pictures are enough: their files were checked by digest.
-    usable, rejected = _usable(found, verify=dataset is None)
+    usable, rejected, labels = _usable(found, verify=dataset is None)
     classes = sorted({label for _, label in usable.values()})
+    lost = sorted(set(labels) - set(classes))
     if len(classes) < 2:
         reasons = Counter(reason for _, reason in rejected).most_common(3)
         raise DataError(
             f"{source} holds {len(classes)} usable class(es), at least two with {MINIMUM_ROWS_PER_CLASS} rows each are needed; otherwise "
-            "there is nothing to tell apart. Nothing was written. Add or mend rows. "
+            f"there is nothing to tell apart. Nothing was written. Add or mend rows. Labels found: {_named(labels, [*classes, *lost])}. "
             f"Rejected: {'; '.join(f'{count} × {reason}' for reason, count in reasons) or 'nothing'}."
         )
+    if lost:
+        report(f"left out, with fewer than {MINIMUM_ROWS_PER_CLASS} usable rows: {_named(labels, lost)}")
     keys = sorted(usable)
     table = pa.Table.from_arrays(
         [
@@ -107,13 +114,17 @@ def ingest(source: str, kind: Kind, out: Path, cache: Path, report: Callable[[st
     return ingested
 
 
-def _usable(found: Iterator[Found], verify: bool) -> tuple[dict[str, tuple[bytes | str, str]], list[tuple[str, str]]]:
-    """Id → (content, label), and (source, reason) of what was left out."""
+def _usable(found: Iterator[Found], verify: bool) -> tuple[dict[str, tuple[bytes | str, str]], list[tuple[str, str]], Mapping[str, int]]:
+    """Id → (content, label), (source, reason) of what was left out, and how many usable rows each label has."""
     kept: dict[str, tuple[bytes | str, str]] = {}
     origins: dict[str, list[tuple[str, str]]] = {}
     rejected: list[tuple[str, str]] = []
+    counts: Counter[str] = Counter()
+    size = 0
     for source, content, given in found:
         label = given.strip()
+        if label:
+            counts[label] += 0
         fault = _fault(content, label, verify)
         if fault or isinstance(content, DataError):
             rejected.append((source, fault or str(content)))
@@ -122,6 +133,12 @@ def _usable(found: Iterator[Found], verify: bool) -> tuple[dict[str, tuple[bytes
         origins.setdefault(key, []).append((source, label))
         if key not in kept:
             kept[key] = (content, label)
+            size += len(content)
+            if size > MAX_CONTENT:
+                raise DataError(
+                    f"the rows up to {source} hold more than {MAX_CONTENT >> 30} GiB, which would not fit the memory of the steps to come. "
+                    "Nothing was written. Give fewer rows, or smaller pictures: at most 96 pixels along a side are seen."
+                )
         elif kept[key][1] == label:
             rejected.append((source, f"the same content as {origins[key][0][0]}"))
     for key, copies in origins.items():
@@ -129,13 +146,19 @@ def _usable(found: Iterator[Found], verify: bool) -> tuple[dict[str, tuple[bytes
         if len(labels) > 1:
             del kept[key]
             rejected += [(source, f"the same content carries different labels: {', '.join(labels)}") for source, _ in copies]
-    counts = Counter(label for _, label in kept.values())
+    counts.update(label for _, label in kept.values())
     for key in [key for key, (_, label) in kept.items() if counts[label] < MINIMUM_ROWS_PER_CLASS]:
         _, label = kept.pop(key)
         rejected.append(
             (origins[key][0][0], f"the class {label} has {counts[label]} usable rows, at least {MINIMUM_ROWS_PER_CLASS} are needed")
         )
-    return kept, rejected
+    return kept, rejected, counts
+
+
+def _named(rows: Mapping[str, int], labels: Sequence[str]) -> str:
+    """The first labels, with the number of their usable rows."""
+    more = f" and {len(labels) - NAMED} more" if len(labels) > NAMED else ""
+    return ", ".join(f"{label} ({rows[label]})" for label in labels[:NAMED]) + more or "none"
 
 
 def _fault(content: bytes | str | DataError, label: str, verify: bool) -> str | None:
@@ -151,51 +174,3 @@ def _fault(content: bytes | str | DataError, label: str, verify: bool) -> str | 
         except InstanceError as error:
             return str(error)
     return None
-
-
-def _pictures(folder: Path) -> Iterator[Found]:
-    """Every file below `folder/<class>/`; hidden ones are skipped."""
-    if not folder.is_dir():
-        raise DataError(f"{folder} is a file; pictures come as a folder with one folder per class. Nothing was read. Give that folder.")
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if path.is_dir() or any(part.startswith(".") for part in relative.parts):
-            continue
-        label = relative.parts[0] if len(relative.parts) > 1 else ""
-        try:
-            yield str(relative), path.read_bytes(), label
-        except OSError as error:
-            yield str(relative), DataError(f"the file cannot be read: {error.strerror}"), label
-
-
-def _texts(path: Path) -> Iterator[Found]:
-    """The rows of a CSV file in UTF-8 with a header that names `text` and `label`."""
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; texts come as one CSV file with the columns text,label. Nothing was read. Give that file.")
-    try:
-        content = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8 (byte {error.start}): its words would be read wrongly. Nothing was written. Save it as CSV UTF-8, "
-            f"or run: iconv -f <its encoding> -t UTF-8 '{path}'"
-        ) from None
-    csv.field_size_limit(10_000_000)
-    header = content.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
-    try:
-        columns = {(name or "").strip().lower(): name for name in reader.fieldnames or []}
-    except csv.Error as error:
-        raise DataError(f"{path}, line 1: {error}. Nothing was written. Put the line text,label on top.") from None
-    if not {"text", "label"} <= set(columns):
-        raise DataError(
-            f"{path} begins with {header[:80]!r}, but a header with the columns text,label is needed to tell them apart. "
-            "Nothing was written. Put the line text,label on top."
-        )
-    try:
-        for row in reader:
-            # What lies beyond the header stands under None: an unquoted comma would cut the text and shift the label.
-            extra = DataError("more columns than the header; put quotes around a text with commas") if None in row else None
-            yield f"{path.name}:{reader.line_num}", extra or row[columns["text"]] or "", row[columns["label"]] or ""
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}. Nothing was written. Mend the quotes of that row.") from None

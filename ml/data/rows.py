@@ -25,6 +25,10 @@ class DataError(Exception):
     """The data cannot be used; the message is complete and meant for people."""
 
 
+Found = tuple[str, bytes | str | DataError, str]
+"""What a reader finds: where, the content or why there is none, the label."""
+
+
 def schema(kind: Kind) -> pa.Schema:
     """Columns of freshly ingested rows."""
     content = pa.binary() if kind == "image_classification" else pa.string()

@@ -18,6 +18,8 @@ class Comparison:
     rows: int
     accuracy: float
     baseline_accuracy: float
+    macro_f1: float
+    baseline_macro_f1: float
     interval: tuple[float, float]
     """95 % interval of the difference in accuracy, ours minus baseline."""
 
@@ -26,13 +28,20 @@ def compare(exported: Path, rows: Path) -> Comparison:
     """Fit the baseline on the training rows (true labels, unigrams, default settings) and compare on the test rows."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import f1_score
     from sklearn.pipeline import make_pipeline
 
     training, test = read(rows, split="train"), read(rows, split="test")
     truth, texts = np.array(test["label"].to_pylist()), test["content"].to_pylist()
     baseline = make_pipeline(TfidfVectorizer(), LogisticRegression(max_iter=1000))
     baseline.fit(training["content"].to_pylist(), training["label"].to_pylist())
-    theirs = np.asarray(baseline.predict(texts) == truth)
     classes = np.array(Preprocessor.load(exported / "preprocessing.json").classes)
-    ours = np.asarray(classes[predictions(exported, texts).argmax(1)] == truth)
-    return Comparison(len(truth), float(ours.mean()), float(theirs.mean()), paired(ours, theirs))
+    ours, theirs = classes[predictions(exported, texts).argmax(1)], np.asarray(baseline.predict(texts))
+    return Comparison(
+        rows=len(truth),
+        accuracy=float((ours == truth).mean()),
+        baseline_accuracy=float((theirs == truth).mean()),
+        macro_f1=float(f1_score(truth, ours, average="macro", zero_division=0)),
+        baseline_macro_f1=float(f1_score(truth, theirs, average="macro", zero_division=0)),
+        interval=paired(ours == truth, theirs == truth),
+    )

@@ -14,7 +14,8 @@ from PIL import Image
 from ml.data.rows import DataError, kind_of, read, write_json
 from ml.evaluation.intervals import paired, wilson
 from ml.export.litert import LiteRT
-from ml.export.preprocessing import Preprocessor, decode, resize
+from ml.export.pictures import decode, resize
+from ml.export.preprocessing import Preprocessor
 
 SAMPLES = 12
 """Rows shown in the report: half of them mistakes, where there are enough."""

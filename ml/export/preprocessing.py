@@ -1,19 +1,15 @@
 """What a client sends → what the model sees. numpy and Pillow only, so that a server starts in a tenth of a second.
 
-`preprocessing.json` holds all that was decided from the training rows, the class labels included. It has two readers,
-this module and its JavaScript counterpart, which give the same numbers: resize weights are multiples of 1/16384, so that
-sums of their products with bytes fit a double exactly, whatever the order of the additions.
+`preprocessing.json` holds all that was decided from the training rows, the class labels included. This module is one
+implementation of the contract in `ml/export/__init__.py`; `golden.json` holds every implementation to the same numbers.
 """
 
 import base64
 import binascii
 import functools
-import io
 import itertools
 import json
-import math
 import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +17,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ml.export.pictures import WEIGHT_STEPS, InstanceError, Pixels, decode, resize, with_channels
 
 VERSION = 1
-MAX_PIXELS = 50_000_000
-"""A picture that claims more is refused before it is decoded: a few kilobytes can unfold to gigabytes."""
-WEIGHT_STEPS = 16384
 PADDING, UNKNOWN, FIRST_WORD = 0, 1, 2
 """Token ids: nothing, a word outside the vocabulary, the vocabulary's first entry."""
 
@@ -34,17 +28,6 @@ PADDING, UNKNOWN, FIRST_WORD = 0, 1, 2
 # two marks that carry feeling. The patterns match the same text, each in its language (JavaScript: flags `gu`).
 PYTHON_TOKEN = r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+|[!?]"
 JAVASCRIPT_TOKEN = r"[\u3040-\u30ff\u3400-\u9fff]|(?:(?![\u3040-\u30ff\u3400-\u9fff])[\p{L}\p{N}])+|[!?]"
-
-Pixels = npt.NDArray[np.uint8]
-
-MAX_SIDE = 32_768
-"""A picture of one row and millions of columns passes the limit on pixels, but its resize would hold gigabytes."""
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
-"""What is decoded: Pillow would also hand EPS to Ghostscript, which runs what the file says."""
-
-
-class InstanceError(ValueError):
-    """An instance is not what the model takes; the message can be sent back to the client."""
 
 
 class Preprocessor:
@@ -106,7 +89,7 @@ class ImagePreprocessor(Preprocessor):
 
     def pixels(self, encoded: bytes) -> Pixels:
         """One encoded picture as (size, size, channels) bytes, before scaling."""
-        return resize(_with_channels(decode(encoded), self.channels), self.size)
+        return resize(with_channels(decode(encoded), self.channels), self.size)
 
 
 @dataclass(frozen=True)
@@ -163,94 +146,6 @@ def pairs(words: Sequence[str]) -> list[str]:
 def scaled(pixels: Pixels) -> npt.NDArray[np.float32]:
     """Bytes → float32 in [0, 1]."""
     return pixels.astype(np.float32) / np.float32(255)
-
-
-def decode(encoded: bytes) -> Pixels:
-    """An encoded picture as (height, width, 1 or 3) bytes, upright; transparency falls on white, sixteen bits become eight.
-
-    Raises:
-        InstanceError: when the bytes are not a picture, are cut short or claim more than `MAX_PIXELS`.
-    """
-    try:
-        with warnings.catch_warnings():
-            # Damaged metadata is no reason to refuse a picture; size is checked below, by our own limit.
-            warnings.simplefilter("ignore")
-            picture: Image.Image = Image.open(io.BytesIO(encoded), formats=FORMATS)
-            if max(picture.size) > MAX_SIDE:
-                raise InstanceError(f"a picture of {picture.width} × {picture.height}; at most {MAX_SIDE:,} pixels along a side are taken")
-            if picture.width * picture.height > MAX_PIXELS:
-                raise InstanceError(f"a picture of {picture.width} × {picture.height}; at most {MAX_PIXELS:,} pixels are taken")
-            picture = ImageOps.exif_transpose(picture)
-            return _bytes_of(picture)
-    except InstanceError:
-        raise
-    except Image.DecompressionBombError:
-        raise InstanceError(f"a picture that claims far more than the {MAX_PIXELS:,} pixels that are taken") from None
-    except UnidentifiedImageError:
-        raise InstanceError("not a picture in a known format (PNG, JPEG, WebP, GIF, BMP, TIFF)") from None
-    # Decoders raise almost anything on damaged bytes: struct.error, SyntaxError, zlib.error, IndexError, …
-    except Exception as error:
-        raise InstanceError(f"a damaged picture ({error})") from None
-
-
-def resize(pixels: Pixels, size: int) -> Pixels:
-    """(height, width, channels) → (size, size, channels), bilinear with half-pixel centres.
-
-    A picture that shrinks is averaged over the triangle that a source pixel spans (no aliasing). Rounded half up.
-    """
-    height, width, channels = pixels.shape
-    if (height, width) == (size, size):
-        return pixels
-    rows = np.empty((size, width, channels), np.float64)
-    # Row by row: a photograph is never held as floating-point numbers whole.
-    for at, (start, weights) in enumerate(_weights(height, size)):
-        rows[at] = np.tensordot(weights, pixels[start : start + len(weights)], 1)
-    result = np.empty((size, size, channels), np.float64)
-    for at, (start, weights) in enumerate(_weights(width, size)):
-        result[:, at] = np.tensordot(rows[:, start : start + len(weights)], weights, (1, 0))
-    return np.floor(result + 0.5).clip(0, 255).astype(np.uint8)
-
-
-@functools.lru_cache(maxsize=64)
-def _weights(source: int, target: int) -> list[tuple[int, npt.NDArray[np.float64]]]:
-    """For each target pixel along one axis: the first source pixel and the weights from there."""
-    scale = source / target
-    reach = max(scale, 1.0)
-    taps = []
-    for at in range(target):
-        centre = (at + 0.5) * scale
-        start, stop = max(math.floor(centre - reach), 0), min(math.ceil(centre + reach), source)
-        weights = np.maximum(1 - np.abs(np.arange(start, stop) + 0.5 - centre) / reach, 0)
-        taps.append((start, np.floor(weights / weights.sum() * WEIGHT_STEPS + 0.5) / WEIGHT_STEPS))
-    return taps
-
-
-def _bytes_of(picture: Image.Image) -> Pixels:
-    if picture.mode in ("1", "L") and "transparency" not in picture.info:
-        return np.asarray(picture.convert("L"))[..., None]
-    if picture.mode.startswith("I"):
-        # PNG and TIFF keep sixteen bits in these modes; 65535 / 255 = 257.
-        eight: Pixels = (np.asarray(picture).astype(np.int64).clip(0, 65535) // 257).astype(np.uint8)
-        return eight[..., None]
-    if picture.mode == "F":
-        levels: Pixels = (np.nan_to_num(np.asarray(picture)).clip(0, 1) * 255 + 0.5).astype(np.uint8)
-        return levels[..., None]
-    if picture.has_transparency_data:
-        layers = np.asarray(picture.convert("RGBA")).astype(np.int32)
-        colour, alpha = layers[..., :3], layers[..., 3:]
-        on_white: Pixels = ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
-        return on_white
-    return np.asarray(picture.convert("RGB"))
-
-
-def _with_channels(pixels: Pixels, channels: int) -> Pixels:
-    if pixels.shape[2] == channels:
-        return pixels
-    if channels == 3:
-        return np.repeat(pixels, 3, axis=2)
-    # ITU-R 601 luma in integers.
-    luma = (pixels @ np.array([19595, 38470, 7471], np.int64) + 32768) >> 16
-    return luma.astype(np.uint8)[..., None]
 
 
 def _encoded(instance: Any) -> bytes:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_mode
 from environments import catalogue
 from environments.tasks import Task
 from ml.data.rows import read, write, write_json
-from ml.export.preprocessing import decode
+from ml.export.pictures import FORMATS, decode
 
 if TYPE_CHECKING:
     from google import genai
@@ -157,7 +157,7 @@ def _numbered(batch: Sequence[Row]) -> list[types.Part]:
 
 def _sendable(content: bytes) -> tuple[bytes, str]:
     """A picture in a format that Gemini takes and not larger than it looks at, and its media type."""
-    with Image.open(io.BytesIO(content)) as picture:
+    with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
         mime_type = picture.get_format_mimetype() or ""
         if mime_type in MIME_TYPES and max(picture.size) <= LARGEST_SIDE and len(content) <= LARGEST_FILE:
             return content, mime_type

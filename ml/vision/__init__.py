@@ -1,4 +1,4 @@
 """Image classification: `preparation` decides size and colour from the training pictures, `network` is the CNN and its recipe.
 
-Does not live here: decoding and resizing (`ml.export.preprocessing`, shared with the servers), the loop (`ml.training`).
+Does not live here: decoding and resizing (`ml.export.pictures`, shared with the servers), the loop (`ml.training`).
 """

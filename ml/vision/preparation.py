@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from ml.data.rows import read, write_json
-from ml.export.preprocessing import ImagePreprocessor, Pixels, decode
+from ml.export.pictures import Pixels, decode
+from ml.export.preprocessing import ImagePreprocessor
 from ml.training.examples import classes, save, training_rows
 
 SIZES = (28, 32, 64, 96)
@@ -19,23 +20,25 @@ MANY = 3000
 def prepare(rows: Path, labels: Path | None, out: Path) -> None:
     """Write the training and validation pictures as (rows, size, size, channels) bytes, and `preprocessing.json`."""
     training, validation = training_rows(rows, labels), read(rows, split="validation").sort_by("id")
-    size, channels = _choose([decode(content) for content in training["content"].to_pylist()[:MEASURED]], len(training))
+    size, channels = _choose(training["content"].to_pylist()[:MEASURED], len(training))
     preprocessor = ImagePreprocessor(classes(rows), size, channels)
     save(out, "train", _array(preprocessor, training["content"].to_pylist()), training["label"].to_pylist(), preprocessor.classes)
     save(out, "validation", _array(preprocessor, validation["content"].to_pylist()), validation["label"].to_pylist(), preprocessor.classes)
     write_json(preprocessor.document(), out / "preprocessing.json")
 
 
-def _choose(pictures: Sequence[Pixels], count: int) -> tuple[int, int]:
+def _choose(pictures: Sequence[bytes], count: int) -> tuple[int, int]:
     """Side and channels: the size next above the median of the shorter sides, colour when any picture has some."""
-    median = float(np.median([min(picture.shape[:2]) for picture in pictures])) if pictures else SIZES[0]
+    # One at a time: so many photographs, decoded, would not fit memory at once.
+    seen = [(min(pixels.shape[:2]), _has_colour(pixels)) for pixels in map(decode, pictures)]
+    median = float(np.median([side for side, _ in seen])) if seen else SIZES[0]
     largest = 64 if count >= MANY else SIZES[-1]
     size = next((size for size in SIZES if size >= median), SIZES[-1])
-    return min(size, largest), 3 if any(_has_colour(picture) for picture in pictures) else 1
+    return min(size, largest), 3 if any(colour for _, colour in seen) else 1
 
 
 def _has_colour(picture: Pixels) -> bool:
-    return picture.shape[2] == 3 and bool((picture != picture[..., :1]).any())
+    return picture.shape[2] == 3 and bool((picture[..., 1:] != picture[..., :1]).any())
 
 
 def _array(preprocessor: ImagePreprocessor, contents: Sequence[bytes]) -> Pixels:

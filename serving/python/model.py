@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ml.export.litert import LiteRT
-from ml.export.preprocessing import InstanceError, Preprocessor
+from ml.export.pictures import InstanceError
+from ml.export.preprocessing import Preprocessor
 
 
 class Model:

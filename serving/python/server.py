@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ml.export.preprocessing import InstanceError
+from ml.export.pictures import InstanceError
 from serving.python.logs import log
 from serving.python.settings import Settings
 

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from google.genai import types
+from PIL import Image, UnidentifiedImageError
 
 from environments import tasks
 from environments.clients import Clients
@@ -96,3 +97,8 @@ def test_pictures_are_sent_in_formats_and_sizes_that_gemini_takes() -> None:
     content, mime_type = _sendable(drawn.picture("circle", 1, side=2000, form="BMP"))
     assert mime_type == "image/jpeg"
     assert len(content) < 64_000
+
+
+def test_a_format_that_runs_what_it_says_is_never_opened() -> None:
+    with pytest.raises(UnidentifiedImageError):
+        _sendable(drawn.encoded(Image.new("RGB", (8, 8)), "EPS"))

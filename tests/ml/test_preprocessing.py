@@ -4,13 +4,16 @@ import base64
 import json
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ml.export.preprocessing import FIRST_WORD, ImagePreprocessor, InstanceError, Preprocessor, TextPreprocessor, decode, resize, tokens
+from ml.export import pictures
+from ml.export.pictures import InstanceError, decode, resize, with_channels
+from ml.export.preprocessing import FIRST_WORD, ImagePreprocessor, Preprocessor, TextPreprocessor, tokens
 from tests.ml import drawn
 
 
@@ -107,3 +110,35 @@ def test_a_server_loads_neither_tensorflow_nor_pyarrow() -> None:
 def test_a_picture_of_one_endless_row_is_refused_before_it_is_decoded() -> None:
     with pytest.raises(InstanceError, match="along a side"):
         decode(drawn.encoded(Image.new("L", (32_769, 1))))
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded() -> None:
+    with pytest.raises(InstanceError, match="at most 50,000,000 pixels"):
+        decode(drawn.encoded(Image.new("1", (10_000, 5_001))))
+
+
+MODES = ("L", "1", "P", "LA", "RGB", "RGBA", "CMYK", "F")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_bands_give_the_same_picture(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = Image.fromarray(np.random.default_rng(3).integers(0, 256, (37, 21, 4), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    encoded = drawn.encoded(noise.convert("RGB").convert(mode) if mode in ("CMYK", "F") else noise.convert(mode), "TIFF", exif=exif)
+    whole = decode(encoded)
+    monkeypatch.setattr(pictures, "BAND_PIXELS", 50)
+    assert (decode(encoded) == whole).all()
+    assert (with_channels(decode(encoded), 1) == with_channels(whole, 1)).all()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB"])
+def test_a_large_picture_is_held_as_bytes_only(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "BAND_PIXELS", 50_000)
+    encoded = drawn.encoded(Image.new("RGBA", (1500, 1000), (9, 99, 199, 77)).convert(mode))
+    tracemalloc.start()
+    ImagePreprocessor(["a", "b"], 28, 1).pixels(encoded)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # Three bytes of colour and one of grey for each pixel, a band, and the rows of one weight; Pillow's own buffer is not traced.
+    assert peak < 6 * 1500 * 1000

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.export.preprocessing import InstanceError
+from ml.export.pictures import InstanceError
 from serving.python.model import Model
 from tests.serving.test_process import png
 from tests.serving.test_server import post

@@ -75,7 +75,7 @@ def test_it_serves_the_model_and_stops_cleanly_when_told(exported: Path) -> None
         assert first["confidence"] == first["scores"][first["label"]] == max(first["scores"].values())
         assert sum(second["scores"].values()) == pytest.approx(1)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         with pytest.raises(urllib.error.URLError):
             urllib.request.urlopen(f"{url}/ready", timeout=1)
 
@@ -83,7 +83,7 @@ def test_it_serves_the_model_and_stops_cleanly_when_told(exported: Path) -> None
 def test_the_end_of_one_worker_is_the_end_of_all(exported: Path) -> None:
     with server(exported, workers=2) as (process, _):
         os.kill(workers_of(process, 2)[0], signal.SIGKILL)
-        assert process.wait(10) == 1
+        assert process.wait(60) == 1
 
 
 def test_nothing_serves_on_when_the_server_is_killed(exported: Path) -> None:

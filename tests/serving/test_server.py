@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ml.export.preprocessing import InstanceError
+from ml.export.pictures import InstanceError
 from serving.python.server import BODY_LIMIT, INLINE_LIMIT, INSTANCES_LIMIT, application
 from serving.python.settings import ServingError, Settings
 
