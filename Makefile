@@ -90,6 +90,7 @@ lint: setup ## ruff, mypy, generated files, policies over every stack
 	mypy .
 	python -m environments.schemas --check
 	python -m infra.schemas --check
+	python -m ml.export.golden --check
 	python -m infra.policies
 
 format: setup ## mend what can be mended by itself
