@@ -13,6 +13,7 @@ from serving.python.settings import ServingError
 MOST = 4
 """More only helps on machines that serve nothing else; WEB_CONCURRENCY says so."""
 PR_SET_PDEATHSIG = 1
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 def default() -> int:
@@ -36,6 +37,8 @@ def run(count: int, work: Callable[[], None]) -> int:
         Exit status: 0 after SIGTERM or SIGINT, 1 when a worker ended by itself.
     """
     parent = os.getpid()
+    # Held back while it forks: Python forgets a signal that reaches a child in its first moments.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     children = {_fork(work, parent) for _ in range(count)}
     told = False
 
@@ -46,6 +49,7 @@ def run(count: int, work: Callable[[], None]) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     while children:
         child, _ = os.wait()
         children.discard(child)
@@ -62,6 +66,7 @@ def _fork(work: Callable[[], None], parent: int) -> int:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     status = 1
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         if os.getppid() == parent:
             work()
             status = 0
