@@ -17,10 +17,18 @@ from emulator.resources import Resources
 from emulator.store import Store
 
 if TYPE_CHECKING:
+    from emulator.engines.alerts import Alerts
+    from emulator.engines.bigquery.engine import BigQuery
+    from emulator.engines.features.engine import Features
     from emulator.engines.gemini.engine import Gemini
     from emulator.engines.jobs import Jobs
+    from emulator.engines.messages import Messages
+    from emulator.engines.metrics import Metrics
     from emulator.engines.pipelines import Pipelines
+    from emulator.engines.push import Pushes
+    from emulator.engines.requests import RequestLog
     from emulator.engines.serving import Servers
+    from emulator.engines.traffic import Traffic
 
 
 class Cloud:
@@ -67,6 +75,62 @@ class Cloud:
         from emulator.engines.jobs import Jobs
 
         return Jobs(self)
+
+    @cached_property
+    def bigquery(self) -> BigQuery:
+        """Tables and their rows."""
+        from emulator.engines.bigquery.engine import BigQuery
+
+        return BigQuery(self)
+
+    @cached_property
+    def requests(self) -> RequestLog:
+        """The logs of predictions on their way to BigQuery."""
+        from emulator.engines.requests import RequestLog
+
+        return RequestLog(self)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """Time series."""
+        from emulator.engines.metrics import Metrics
+
+        return Metrics(self.store)
+
+    @cached_property
+    def traffic(self) -> Traffic:
+        """What the deployed models answer, counted."""
+        from emulator.engines.traffic import Traffic
+
+        return Traffic(self)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """Alert policies at work: incidents and notifications."""
+        from emulator.engines.alerts import Alerts
+
+        return Alerts(self)
+
+    @cached_property
+    def features(self) -> Features:
+        """The online tables of feature views."""
+        from emulator.engines.features.engine import Features
+
+        return Features(self)
+
+    @cached_property
+    def messages(self) -> Messages:
+        """What is published and not yet acknowledged."""
+        from emulator.engines.messages import Messages
+
+        return Messages(self)
+
+    @cached_property
+    def pushes(self) -> Pushes:
+        """The deliveries of push subscriptions."""
+        from emulator.engines.push import Pushes
+
+        return Pushes(self)
 
     @cached_property
     def gemini(self) -> Gemini:

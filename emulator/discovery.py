@@ -14,10 +14,12 @@ from urllib.parse import unquote
 
 Json = dict[str, Any]
 Node = dict[Any, Any]
-"""Of the tree of paths: literal segment or `{}` → node, and at the end (HTTP method, custom verb) → method."""
+"""Of the tree of paths: literal segment, `{}` or `{**}` → node, and at the end (HTTP method, custom verb) → method."""
 
 VERSION = re.compile(r"(?:^|/)(v\d+\w*|alpha|beta)(?:/|$)")
 SEGMENT = re.compile(r"(?:\{[+/]?(\w+)\}|([^{}:]*))(?::(\w+))?")
+LONG_ID = re.compile(r"/\w+/\.\*\$$")
+"""Ends the pattern of a name whose id may hold slashes: `metricDescriptors/custom.googleapis.com/drift`."""
 RESOURCE_PREFIX = re.compile(r"^(Google\w*?)?V\d+((alpha|beta)\d+)?(p\d+)?(?=[A-Z])")
 MARKS = {"Required.": "required", "Output only.": "output", "Immutable.": "immutable"}
 
@@ -125,14 +127,16 @@ class Document:
         if id_.endswith("operations.get") and "{projectsId}" in template:
             self.has_located_operations = True
         node: Node = self._tree
-        custom = ""
+        parent, custom = node, ""
         for segment in template.split("/"):
             parsed = SEGMENT.fullmatch(segment)
             if parsed is None:
                 return
             variable, literal, custom = parsed.group(1), parsed.group(2), parsed.group(3) or ""
-            node = node.setdefault("{}" if variable else literal, {})
+            parent, node = node, node.setdefault("{}" if variable else literal, {})
         node.setdefault((method.http, custom), method)
+        if any(LONG_ID.search(parameter.get("pattern", "")) for parameter in method.parameters.values()):
+            parent.setdefault("{**}", {}).setdefault((method.http, custom), method)
 
 
 def _walk(node: Node, segments: list[str], leaf: tuple[str, str]) -> tuple[Method, list[str]] | None:
@@ -145,6 +149,8 @@ def _walk(node: Node, segments: list[str], leaf: tuple[str, str]) -> tuple[Metho
         return found
     if first and "{}" in node and (found := _walk(node["{}"], rest, leaf)):
         return found[0], [first, *found[1]]
+    if "{**}" in node and leaf in node["{**}"]:
+        return node["{**}"][leaf], ["/".join(segments)]
     return None
 
 

@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from emulator.behaviours import not_emulated
+from emulator.behaviours import Refusal, not_emulated
 from emulator.validation import camel
 
 Json = dict[str, Any]
 Test = Callable[[Json], bool]
 Functions = dict[str, Callable[[Json, str], bool]]
 
-TOKEN = re.compile(r"""\s*(?:([()])|(!=|<=|>=|=|:|<|>)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|([^\s()=:<>!"']+))""")
+TOKEN = re.compile(r"""\s*(?:([()])|(!=|<=|>=|=|:|<|>)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(,|[^\s(),=:<>!"']+))""")
 VALUES = ("stringValue", "numberValue", "boolValue")
 
 
@@ -82,8 +82,22 @@ class _Parser:
             return lambda row: function(row, argument)
         if not self.tokens or self.tokens[0] not in OPERATORS:
             raise not_emulated(f"Filter {self.text!r}")
-        path, operator, value = token, self.take(), _unquoted(self.take())
-        return lambda row: OPERATORS[operator](_at(row, path), value)
+        path, operator, value = token, self.take(), self.take()
+        if value in MATCHES and operator in ("=", "!=") and self.tokens[:1] == ["("]:
+            match, arguments, wanted = MATCHES[value], self.arguments(), operator == "="
+            return lambda row: match(_at(row, path), arguments) is wanted
+        literal = _unquoted(value)
+        return lambda row: OPERATORS[operator](_at(row, path), literal)
+
+    def arguments(self) -> list[str]:
+        """What stands between the parentheses of `one_of("a", "b")`."""
+        self.expect("(")
+        found = [_unquoted(self.take())]
+        while self.tokens[:1] == [","]:
+            self.take()
+            found.append(_unquoted(self.take()))
+        self.expect(")")
+        return found
 
     def take(self) -> str:
         if not self.tokens:
@@ -139,6 +153,21 @@ def _compare(value: Any, wanted: str) -> int | None:
     return (left > right) - (left < right)
 
 
+def _full_match(value: Any, pattern: str) -> bool:
+    try:
+        return re.fullmatch(pattern, str(value)) is not None
+    except re.error:
+        raise Refusal(400, "INVALID_ARGUMENT", f"{pattern[:200]!r} is no regular expression: nothing was selected.") from None
+
+
+MATCHES: dict[str, Callable[[Any, list[str]], bool]] = {
+    "one_of": lambda value, wanted: any(_equal(value, one) for one in wanted),
+    "starts_with": lambda value, wanted: str(value or "").startswith(wanted[0]),
+    "ends_with": lambda value, wanted: str(value or "").endswith(wanted[0]),
+    "has_substring": lambda value, wanted: wanted[0] in str(value or ""),
+    "monitoring.regex.full_match": lambda value, wanted: value is not None and _full_match(value, wanted[0]),
+}
+"""Functions that stand for a value, as Cloud Monitoring's filters have them: https://cloud.google.com/monitoring/api/v3/filters."""
 OPERATORS: dict[str, Callable[[Any, str], bool]] = {
     "=": _equal,
     "!=": lambda value, wanted: not _equal(value, wanted),

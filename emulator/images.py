@@ -35,9 +35,12 @@ class Images:
 
         try:
             table: Any = yaml.safe_load(path.read_text())
+            root = path.resolve().parent.parent
             return cls(
                 {
-                    str(name): Image(tuple(map(str, image["entry_point"])), tuple(map(str, image.get("preload", ()))))
+                    str(name): Image(
+                        tuple(_near(str(word), root) for word in image["entry_point"]), tuple(map(str, image.get("preload", ())))
+                    )
                     for name, image in table["images"].items()
                 }
             )
@@ -56,3 +59,8 @@ class Images:
             message = f"Image {uri!r} is not emulated: images.yaml knows {known}. Add it there, or use one of them."
             raise Refusal(400, "INVALID_ARGUMENT", message)
         return self.by_name[name]
+
+
+def _near(word: str, root: Path) -> str:
+    """A path of an entry point, which is relative to the repository, where a process with another working directory finds it."""
+    return str(root / word) if "/" in word else word

@@ -18,7 +18,22 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 EMPTY = "google.protobuf.Empty"
-CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 412: 9, 416: 11, 429: 8, 499: 1, 500: 13, 503: 14, 504: 4}
+CODES = {
+    "CANCELLED": 1,
+    "INVALID_ARGUMENT": 3,
+    "DEADLINE_EXCEEDED": 4,
+    "NOT_FOUND": 5,
+    "ALREADY_EXISTS": 6,
+    "PERMISSION_DENIED": 7,
+    "RESOURCE_EXHAUSTED": 8,
+    "FAILED_PRECONDITION": 9,
+    "ABORTED": 10,
+    "OUT_OF_RANGE": 11,
+    "INTERNAL": 13,
+    "UNAVAILABLE": 14,
+    "UNAUTHENTICATED": 16,
+}
+"""google.rpc.Code, which an operation's error carries in place of an HTTP status."""
 GLANCE_SECONDS = 2.0
 """How long a read of a running operation is held: clients sleep between two reads, longer each time, and would see its end late."""
 WAIT_SECONDS = 30.0
@@ -64,7 +79,7 @@ class Operations:
         try:
             ended: Json = {"response": {"@type": url, **await work}}
         except Refusal as refusal:
-            ended = {"error": {"code": CODES.get(refusal.status, 2), "message": refusal.message}}
+            ended = {"error": {"code": CODES.get(refusal.status_name, 2), "message": refusal.message}}
         except asyncio.CancelledError:
             ended = {"error": {"code": 1, "message": "The operation was cancelled."}}
         except Exception as error:

@@ -162,6 +162,17 @@ class Collection:
         for name, body in rows.fetchall():
             yield name, json.loads(body)
 
+    def between(self, first: str, last: str) -> list[tuple[str, Json]]:
+        """`(name, resource)` of all names from `first` up to, but without, `last`, in order."""
+        rows = self._database.execute(
+            "select name, body from resources where service = ? and name >= ? and name < ? order by name", (self.service, first, last)
+        )
+        return [(name, json.loads(body)) for name, body in rows]
+
+    def remove_between(self, first: str, last: str) -> None:
+        """Removes what `between` would give."""
+        self._database.execute("delete from resources where service = ? and name >= ? and name < ?", (self.service, first, last))
+
     def list(self, parent: str = "", kind: str = "") -> list[Json]:
         """The resources directly in the collection `parent` (`projects/P/locations/L/models`), in order of their names.
 

@@ -25,9 +25,16 @@ ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 UNDESCRIBED = {
     ("aiplatform", "systemInstruction.parts"),
     ("bigquery", "access.datasetId"),
+    # Python's client sends the number of a FLOAT64 parameter as it is.
+    ("bigquery", "queryParameters.parameterValue.value"),
+    ("bigquery", "queryParameters.parameterValue.arrayValues.value"),
+    ("bigquery", "configuration.query.queryParameters.parameterValue.value"),
+    ("bigquery", "configuration.query.queryParameters.parameterValue.arrayValues.value"),
     ("compute", "nats.initialNatIps"),
 }
 """Where Google's own clients do not keep to the documents, and Google answers all the same: `(service, path)`."""
+UNDESCRIBED_PARAMETERS = {"bigquery": {"projection"}}
+"""The same for query parameters: service → names."""
 
 
 INTEGERS = {
@@ -88,7 +95,8 @@ def query(method: Method, given: dict[str, list[str]]) -> dict[str, list[str]]:
         # A nested field of the request's message may be given as `a.b`.
         root = spelled.partition(".")[0]
         parameters = {parameter.partition(".")[0] for parameter in method.parameters}
-        if not ({root, spelled} & (parameters | method.document.parameters | STANDARD_PARAMETERS) or root in fields):
+        known_here = parameters | method.document.parameters | STANDARD_PARAMETERS | UNDESCRIBED_PARAMETERS.get(method.document.name, set())
+        if not ({root, spelled} & known_here or root in fields):
             raise refused(
                 [(name, f"Unknown name \"{name}\": Cannot bind query parameter. Field '{name}' could not be found in request message.")]
             )
@@ -153,7 +161,11 @@ def _conform(described: Document, schema: Json, value: Any, path: str, partial: 
         return _object(described, schema, value, path, partial)
     if kind == "array" and isinstance(value, list):
         results = [_conform(described, schema["items"], item, f"{path}[{index}]", partial) for index, item in enumerate(value)]
-        return [item for item, _ in results], [violation for _, found in results for violation in found]
+        violations = [violation for _, found in results for violation in found]
+        if None in value and ("$ref" in schema["items"] or schema["items"].get("type", "any") != "any"):
+            # A field may be null, which clears it; an element may not.
+            violations.append((path, f"Invalid value at '{path}': a list holds no null."))
+        return [item for item, _ in results], violations
     return _scalar(described, schema, kind, value, path)
 
 

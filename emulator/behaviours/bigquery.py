@@ -1,10 +1,17 @@
-"""BigQuery's datasets and tables, as far as declaring them goes."""
+"""BigQuery's datasets and tables, and the rows that are read and written without a job.
+
+https://cloud.google.com/bigquery/docs/reference/rest
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING
 
 from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, on
+from emulator.engines.bigquery.engine import parts
+from emulator.engines.bigquery.rows import Unfit, accepted
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -27,6 +34,7 @@ defaults(
 @completes("bigquery", "Dataset")
 def dataset(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
     """The three predefined roles are kept under their old names; a resource's id is `project:dataset`."""
+    parts(f"{name}/tables/any")
     resource["id"] = f"{call.project}:{name.rpartition('/')[2]}"
     for entry in resource.get("access", []):
         if role := entry.get("role"):
@@ -36,12 +44,12 @@ def dataset(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
 @completes("bigquery", "Table")
 def table(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
     """Type and size; rows come with what fills the table."""
-    parts = name.split("/")
-    resource["id"] = f"{parts[1]}:{parts[3]}.{parts[5]}"
+    project, dataset_id, table_id = parts(name)
+    resource["id"] = f"{project}:{dataset_id}.{table_id}"
     resource.setdefault("type", "VIEW" if "view" in resource else "EXTERNAL" if "externalDataConfiguration" in resource else "TABLE")
     resource.setdefault("numRows", "0")
     resource.setdefault("numBytes", "0")
-    dataset_resource = cloud.store.of("bigquery").get("/".join(parts[:4]))
+    dataset_resource = cloud.store.of("bigquery").get(f"projects/{project}/datasets/{dataset_id}")
     resource.setdefault("location", (dataset_resource or {}).get("location", "US"))
 
 
@@ -49,15 +57,113 @@ def table(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
 async def insert_table(call: Call, cloud: Cloud) -> Json | Response:
     """A table lives in a dataset that exists."""
     cloud.resources.load(call, call.name.removesuffix("/tables"))
+    await cloud.bigquery.expire(f"{call.name}/{call.body.get('tableReference', {}).get('tableId', '')}")
     return await cloud.resources.default(call)
+
+
+@on("bigquery", "tables.get")
+async def get_table(call: Call, cloud: Cloud) -> Json | Response:
+    """The table as it is after every prediction that was answered."""
+    await cloud.requests.flush()
+    await cloud.bigquery.expire(call.name)
+    return await cloud.resources.default(call)
+
+
+@on("bigquery", "tables.list")
+async def list_tables(call: Call, cloud: Cloud) -> Json:
+    """The tables of a dataset, in short."""
+    await cloud.requests.flush()
+    cloud.resources.load(call, call.name.removesuffix("/tables"))
+    keys = ("kind", "id", "tableReference", "type", "labels", "creationTime", "timePartitioning", "clustering", "friendlyName", "view")
+    return page(call, cloud.store.of("bigquery").list(call.name, "Table"), keys, "tables")
+
+
+@on("bigquery", "datasets.list")
+async def list_datasets(call: Call, cloud: Cloud) -> Json:
+    """The datasets of a project, in short."""
+    keys = ("kind", "id", "datasetReference", "labels", "friendlyName", "location")
+    return page(call, cloud.store.of("bigquery").list(call.name, "Dataset"), keys, "datasets")
+
+
+def first_row(call: Call) -> int:
+    """Where the page begins that the call asks for."""
+    token = call.one("pageToken") or call.one("startIndex") or "0"
+    if not re.fullmatch(r"[0-9]{1,18}", token):
+        raise Refusal(400, "INVALID_ARGUMENT", f"The page token {token[:80]!r} is none: send the one of the page before.", reason="invalid")
+    return int(token)
+
+
+def page(call: Call, rows: list[Json], keys: tuple[str, ...], column: str) -> Json:
+    """A page of `rows`, each cut to `keys`."""
+    first = first_row(call)
+    last = first + int(call.one("maxResults") or len(rows))
+    shown = [{key: row[key] for key in keys if key in row} for row in rows[first:last]]
+    following = {"nextPageToken": str(last)} if last < len(rows) else {}
+    return {"kind": f"bigquery#{column.removesuffix('s')}List", "totalItems": len(rows), column: shown, **following}
 
 
 @on("bigquery", "datasets.delete")
 async def delete_dataset(call: Call, cloud: Cloud) -> Json | Response:
-    """A dataset that still holds tables is not deleted unless its contents are to go with it."""
+    """A dataset that still holds tables is not deleted unless its contents go with it."""
     tables = cloud.store.of("bigquery").list(f"{call.name}/tables", "Table")
     if tables and call.one("deleteContents") != "true":
         message = f"Dataset {call.name} is still in use: it holds {len(tables)} tables. Delete them, or set deleteContents."
         raise Refusal(400, "FAILED_PRECONDITION", message, reason="resourceInUse")
     result = await cloud.resources.default(call)
+    await cloud.bigquery.forget(call.name)
     return Response(status=204) if result == {} else result
+
+
+@on("bigquery", "tables.delete")
+async def delete_table(call: Call, cloud: Cloud) -> Json | Response:
+    """The rows go with the table."""
+    result = await cloud.resources.default(call)
+    await cloud.bigquery.forget(call.name)
+    return Response(status=204) if result == {} else result
+
+
+@on("bigquery", "tabledata.insertAll")
+async def insert_all(call: Call, cloud: Cloud) -> Json:
+    """Adds rows; unless invalid ones are to be skipped, one that does not fit keeps all of them out."""
+    name = call.name.removesuffix("/insertAll")
+    fields = cloud.bigquery.table(name).get("schema", {}).get("fields", [])
+    fitting: list[Json] = []
+    errors: list[Json] = []
+    for index, row in enumerate(call.body.get("rows", [])):
+        if cloud.bigquery.sent_before(name, row.get("insertId", "")):
+            continue
+        try:
+            fitting.append(accepted(fields, row.get("json", {}), unknown=call.body.get("ignoreUnknownValues", False)))
+        except Unfit as fault:
+            errors.append({"index": index, "errors": [{"reason": "invalid", "location": fault.location, "message": fault.message}]})
+    skip = call.body.get("skipInvalidRows", False)
+    if errors and not skip:
+        known = {error["index"] for error in errors}
+        stopped = [{"index": index, "errors": [{"reason": "stopped"}]} for index in range(len(call.body["rows"])) if index not in known]
+        errors = sorted(errors + stopped, key=lambda error: int(error["index"]))
+    elif fitting:
+        await cloud.bigquery.insert(name, fitting)
+        cloud.bigquery.note_sent(name, [row.get("insertId", "") for row in call.body["rows"]])
+    return {"kind": "bigquery#tableDataInsertAllResponse", **({"insertErrors": errors} if errors else {})}
+
+
+@on("bigquery", "tabledata.list")
+async def list_rows(call: Call, cloud: Cloud) -> Response:
+    """A page of a table's rows."""
+    name = call.name.removesuffix("/data")
+    first = first_row(call)
+    limit = int(call.one("maxResults") or 2**31)
+    fields = [field for field in call.one("selectedFields").split(",") if field]
+    micros = call.one("formatOptions.useInt64Timestamp").lower() == "true"
+    shown, _ = await cloud.bigquery.page(name, first, limit, fields=fields, micros=micros)
+    total = int(cloud.bigquery.table(name).get("numRows", 0))
+    head: Json = {"kind": "bigquery#tableDataList", "totalRows": str(total)}
+    if first + len(shown) < total and len(shown) < limit:
+        head["pageToken"] = str(first + len(shown))
+    return with_rows(head, shown)
+
+
+def with_rows(head: Json, rows: list[str]) -> Response:
+    """An answer whose rows are JSON text already."""
+    body = json.dumps(head)[:-1] + (', "rows": [' + ",".join(rows) + "]}" if rows else "}")
+    return Response(body.encode(), content_type="application/json; charset=UTF-8")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from emulator.behaviours import STATUS_NAMES, Call, Json, Refusal, Response, completes, on, route
 from emulator.behaviours.models import find, mark_deployed
 from emulator.clock import now, number
+from emulator.engines.requests import payloads
 from emulator.projects import project_number
 from emulator.validation import parsed
 
@@ -212,7 +213,15 @@ async def _ask(cloud: Cloud, name: str, body: bytes, content_type: str) -> tuple
     deployed = _deployed(endpoint, chosen)
     model = find(cloud, f"{deployed['model']}@{deployed['modelVersionId']}")
     server = await cloud.servers.open(name, deployed, model)
-    return deployed, model, await cloud.servers.ask(server, body, content_type)
+    try:
+        answer = await cloud.servers.ask(server, body, content_type)
+    except Refusal as refusal:
+        cloud.traffic.count(name, chosen, refusal.status)
+        raise
+    cloud.traffic.count(name, chosen, answer[0])
+    if endpoint.get("predictRequestResponseLoggingConfig", {}).get("enabled"):
+        cloud.requests.add(endpoint, chosen, payloads(body, "instances"), payloads(answer[2], "predictions"))
+    return deployed, model, answer
 
 
 def _deployed(endpoint: Json, deployed_id: str) -> Json:

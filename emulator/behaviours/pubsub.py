@@ -1,21 +1,40 @@
-"""Pub/Sub: publish, pull, acknowledge. Messages are kept until they are acknowledged; a lease that runs out brings one back."""
+"""Pub/Sub's methods over the messages of `emulator.engines.messages`."""
 
 from __future__ import annotations
 
-import time
-import uuid
+import asyncio
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from emulator.behaviours import Call, Json, Refusal, Response, defaults, on
-from emulator.clock import now, number
+from emulator.behaviours import Call, Json, Refusal, Response, at_start, completes, defaults, not_emulated, on
+from emulator.engines.push import endpoint_of
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
-MESSAGES = "pubsub-messages"
 DELETED_TOPIC = "_deleted-topic_"
+PULL_SECONDS = 0.5
+"""How long an empty pull waits for a message."""
 
 defaults("pubsub", "Subscription", ackDeadlineSeconds=10, messageRetentionDuration="604800s", expirationPolicy={"ttl": "2678400s"})
+
+
+@at_start
+async def push(cloud: Cloud) -> None:
+    """Push subscriptions go on where they stood."""
+    for name, subscription in cloud.store.of("pubsub").items(kind="Subscription"):
+        if endpoint_of(subscription):
+            cloud.pushes.settle(name)
+
+
+@completes("pubsub", "Subscription")
+def complete(call: Call, cloud: Cloud, name: str, subscription: Json) -> None:
+    """A subscription that pushes begins to do so, and goes by what it now says."""
+    if "bigqueryConfig" in subscription or "cloudStorageConfig" in subscription:
+        raise not_emulated("A subscription that writes to BigQuery or Cloud Storage")
+    if endpoint_of(subscription) or endpoint_of(cloud.store.of("pubsub").get(name)):
+        # Once it is stored.
+        asyncio.get_running_loop().call_soon(cloud.pushes.settle, name)
 
 
 @on("pubsub", "projects.subscriptions.create")
@@ -31,45 +50,68 @@ async def subscribe(call: Call, cloud: Cloud) -> Json | Response:
 async def publish(call: Call, cloud: Cloud) -> Json:
     """Each subscription of the topic gets its own copy."""
     cloud.resources.load(call)
-    kept, messages = cloud.store.of("pubsub"), cloud.store.of(MESSAGES)
-    subscriptions = [name for name, row in kept.items(kind="Subscription") if cloud.projects.by_id(row.get("topic", "")) == call.name]
-    identifiers = []
-    for message in call.body.get("messages", []):
-        identifier = f"{time.time_ns()}{number()[:3]}"
-        identifiers.append(identifier)
-        published = {**message, "messageId": identifier, "publishTime": now()}
-        for subscription in subscriptions:
-            messages.put(f"{subscription}/{identifier}", "Message", {"message": published, "ackId": "", "due": 0})
-    return {"messageIds": identifiers}
+    return {"messageIds": cloud.messages.publish(call.name, call.body.get("messages", []))}
 
 
 @on("pubsub", "projects.subscriptions.pull")
 async def pull(call: Call, cloud: Cloud) -> Json:
-    """Leases messages to the caller; it answers at once, also when there are none."""
-    subscription, messages = cloud.resources.load(call), cloud.store.of(MESSAGES)
-    received: list[Json] = []
-    for name, row in messages.items(call.name):
-        if len(received) >= int(call.body.get("maxMessages", 1)):
-            break
-        if row["due"] <= time.time():
-            attempt = row.get("attempt", 0) + 1
-            leased = {**row, "ackId": uuid.uuid4().hex, "due": time.time() + subscription["ackDeadlineSeconds"], "attempt": attempt}
-            messages.put(name, "Message", leased)
-            received.append({"ackId": leased["ackId"], "message": row["message"], "deliveryAttempt": attempt})
+    """Leases messages to the caller; where there are none it waits a moment for one, unless told to answer at once."""
+    subscription = cloud.resources.load(call)
+    limit = int(call.body.get("maxMessages", 0))
+    if limit < 1:
+        raise Refusal(400, "INVALID_ARGUMENT", f"maxMessages is {limit}; ask for at least one message.")
+    if endpoint_of(subscription):
+        raise Refusal(400, "FAILED_PRECONDITION", f"{call.name} pushes its messages: clear its pushConfig to pull them.")
+    received = cloud.messages.pull(call.name, subscription, limit)
+    if not received and not call.body.get("returnImmediately"):
+        await cloud.messages.arrival(call.name, PULL_SECONDS)
+        received = cloud.messages.pull(call.name, cloud.resources.load(call), limit)
     return {"receivedMessages": received} if received else {}
 
 
-@on("pubsub", "projects.subscriptions.acknowledge", "projects.subscriptions.modifyAckDeadline")
+@on("pubsub", "projects.subscriptions.acknowledge")
 async def acknowledge(call: Call, cloud: Cloud) -> Json:
-    """What is acknowledged is gone; a deadline of 0 gives it back at once."""
+    """What is acknowledged is gone."""
     cloud.resources.load(call)
-    wanted, messages = set(call.body.get("ackIds", [])), cloud.store.of(MESSAGES)
-    for name, row in messages.items(call.name):
-        if row["ackId"] in wanted:
-            if call.verb == "acknowledge":
-                messages.remove(name)
-            else:
-                messages.put(name, "Message", {**row, "due": time.time() + call.body.get("ackDeadlineSeconds", 0)})
+    cloud.messages.acknowledge(call.name, call.body.get("ackIds", []))
+    return {}
+
+
+@on("pubsub", "projects.subscriptions.modifyAckDeadline")
+async def modify_deadline(call: Call, cloud: Cloud) -> Json:
+    """A lease is prolonged; a deadline of 0 gives the message back."""
+    subscription = cloud.resources.load(call)
+    seconds = int(call.body.get("ackDeadlineSeconds", 0))
+    if not 0 <= seconds <= 600:
+        raise Refusal(400, "INVALID_ARGUMENT", f"An acknowledgement deadline is 0 to 600 seconds, not {seconds}.")
+    cloud.messages.extend(call.name, subscription, call.body.get("ackIds", []), seconds)
+    return {}
+
+
+@on("pubsub", "projects.subscriptions.seek")
+async def seek(call: Call, cloud: Cloud) -> Json:
+    """Forgets what was published before a moment; what was acknowledged is gone for good."""
+    cloud.resources.load(call)
+    if "time" not in call.body:
+        raise not_emulated("Seeking to a snapshot")
+    cloud.messages.seek(call.name, datetime.fromisoformat(call.body["time"]).timestamp())
+    return {}
+
+
+@on("pubsub", "projects.topics.subscriptions.list")
+async def subscriptions_of(call: Call, cloud: Cloud) -> Json:
+    """Names of the subscriptions of a topic."""
+    topic = call.name.removesuffix("/subscriptions")
+    cloud.resources.load(call, topic)
+    rows = cloud.store.of("pubsub").items(kind="Subscription")
+    return {"subscriptions": [name for name, row in rows if cloud.projects.by_id(row.get("topic", "")) == topic]}
+
+
+@on("pubsub", "projects.subscriptions.detach")
+async def detach(call: Call, cloud: Cloud) -> Json:
+    """A detached subscription gets nothing any more and loses what it had."""
+    cloud.resources.save(call, call.name, {**cloud.resources.load(call), "detached": True}, "Subscription")
+    cloud.messages.forget(call.name)
     return {}
 
 
@@ -87,12 +129,15 @@ async def delete_topic(call: Call, cloud: Cloud) -> Json | Response:
 @on("pubsub", "projects.subscriptions.delete")
 async def delete_subscription(call: Call, cloud: Cloud) -> Json | Response:
     """Its messages go with it."""
-    cloud.store.of(MESSAGES).delete(call.name)
-    return await cloud.resources.default(call)
+    result = await cloud.resources.default(call)
+    cloud.messages.forget(call.name)
+    cloud.pushes.settle(call.name)
+    return result
 
 
 @on("pubsub", "projects.subscriptions.modifyPushConfig")
 async def modify_push(call: Call, cloud: Cloud) -> Json:
     """Where a subscription pushes to."""
     cloud.resources.save(call, call.name, {**cloud.resources.load(call), "pushConfig": call.body.get("pushConfig", {})}, "Subscription")
+    cloud.pushes.settle(call.name)
     return {}

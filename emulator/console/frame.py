@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.console import runs, views
+from emulator.console import endpoints, inbox, runs, views
 from emulator.console.markup import Markup, element, link
 from emulator.console.parts import NothingThere
 
@@ -19,6 +19,8 @@ TABS: dict[str, tuple[str, Callable[[Cloud, Mapping[str, str]], Markup]]] = {
     "/": ("Overview", views.overview),
     "/runs": ("Pipeline runs", runs.view),
     "/models": ("Models", views.models),
+    "/endpoints": ("Endpoints", endpoints.view),
+    "/inbox": ("Inbox", inbox.view),
     "/storage": ("Storage", views.storage),
     "/operations": ("Operations", views.operations),
     "/logs": ("Logs", views.logs),
@@ -69,5 +71,6 @@ def _document(path: str, cloud: Cloud, content: Markup, refresh: bool) -> str:
         element("div", link("Local Google Cloud", "/"), element("small", f"{cloud.state} · times in UTC"), class_="brand"),
         element("nav", *tabs, aria_label="Views"),
     )
-    body = element("body", header, element("main", element("h1", title), content))
+    skip = element("a", "Skip to the content", href="#content", class_="skip")
+    body = element("body", skip, header, element("main", element("h1", title), content, id="content", tabindex="-1"))
     return f"<!doctype html>{element('html', head, body, lang='en')}"

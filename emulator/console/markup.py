@@ -52,16 +52,33 @@ def section(title: Child, *children: Child) -> Markup:
     return element("section", element("h2", title), *children)
 
 
-GOOD = {"SUCCEEDED", "DONE", "ACTIVE", "READY", "ENABLED", "DEPLOYED", "SKIPPED"}
+GOOD = {"SUCCEEDED", "DONE", "ACTIVE", "READY", "ENABLED", "DEPLOYED", "SKIPPED", "CLOSED"}
 BUSY = {"RUNNING", "PENDING", "QUEUED", "CANCELLING", "DRIVER_RUNNING", "DRIVER_SUCCEEDED", "NOT_READY"}
-BAD = {"FAILED", "ERROR", "CANCELLED", "EXPIRED"}
+BAD = {"FAILED", "ERROR", "CANCELLED", "EXPIRED", "OPEN"}
 
 
 def state(name: str) -> Markup | None:
     """A state without its prefix (`PIPELINE_STATE_SUCCEEDED` → succeeded), coloured by what it means."""
-    short = name.partition("_STATE_")[2] or name
-    kind = next((kind for kind, names in (("good", GOOD), ("busy", BUSY), ("bad", BAD)) if short in names), "")
-    return element("span", short.lower().replace("_", " "), class_=f"state {kind}".strip()) if short else None
+    return element("span", state_text(name), class_=f"state {state_kind(name)}".strip()) if name else None
+
+
+def state_text(name: str) -> str:
+    """A state as people read it."""
+    return _short(name).lower().replace("_", " ")
+
+
+def state_kind(name: str) -> str:
+    """`good`, `busy`, `bad`, or nothing."""
+    return next((kind for kind, names in (("good", GOOD), ("busy", BUSY), ("bad", BAD)) if _short(name) in names), "")
+
+
+def _short(name: str) -> str:
+    return name.partition("_STATE_")[2] or name
+
+
+def share(percent: int) -> Markup:
+    """A share as a bar and in words."""
+    return join([element("div", element("i", style=f"width: {percent}%"), class_="bar short"), f" {percent} %"])
 
 
 def moment(stamp: str) -> Markup | None:
@@ -80,16 +97,19 @@ def seconds_between(start: str, end: str) -> float | None:
 
 
 def duration(seconds: float | None) -> Markup | None:
+    """How long something took."""
+    return None if seconds is None else element("span", duration_text(seconds), class_="took")
+
+
+def duration_text(seconds: float | None) -> str:
     """`42 ms`, `1.4 s`, `12 s`, `3 min 5 s`."""
     if seconds is None:
-        return None
+        return ""
     if seconds < 1:
-        text = f"{seconds * 1000:.0f} ms"
-    elif seconds < 60:
-        text = f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    else:
-        text = f"{int(seconds // 60)} min {int(seconds % 60)} s"
-    return element("span", text, class_="took")
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
 
 
 def size(count: int) -> str:

@@ -1,4 +1,4 @@
-"""Pipeline runs: what ran, step by step, when and for how long."""
+"""Pipeline runs: what ran, as a graph and step by step, when and for how long."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from emulator.console.graph import drawn
 from emulator.console.markup import Markup, duration, element, join, link, moment, seconds_between, section, state, table
 from emulator.console.parts import NothingThere, last, log_of, properties
 
@@ -95,6 +96,7 @@ def _run(cloud: Cloud, name: str) -> Markup:
                     "Resource": link(name, "/resources", service="aiplatform", name=name),
                 }
             ),
+            section("Graph", graph) if (graph := drawn(job)) else None,
             section("Steps", _steps_table(_steps(job))),
             section("Parameters", table(["Parameter", "Value"], given, "The run has no parameters.")),
             section("Log", log_of(cloud, name)),
@@ -110,7 +112,7 @@ def _steps_table(steps: Sequence[Json]) -> Markup:
     for step in steps:
         begun, ended = (step.get("startTime", ""), step.get("endTime", "")) if step in ran else ("", "")
         took = seconds_between(begun, ended)
-        name = element("span", step.get("taskName", ""), style=f"padding-left: {step['depth'] * 1.25}rem")
+        name = element("span", step.get("taskName", ""), id=f"task-{step['taskId']}", style=f"padding-left: {step['depth'] * 1.25}rem")
         error = step.get("error", {}).get("message")
         rows.append(
             [

@@ -1,4 +1,4 @@
-"""The views: overview, models and endpoints, storage, operations, logs, and every resource as it is kept."""
+"""The views: overview, models, storage, operations, logs, and every resource as it is kept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,15 @@ VERSIONS = "model-versions"
 """The collection in which the model registry keeps every version."""
 ROWS = 500
 """Longer lists are cut, and say so."""
-OWN_VIEW = {"Bucket": "/storage", "Object": "/storage", "PipelineJob": "/runs", "Operation": "/operations"}
+OWN_VIEW = {
+    "Bucket": "/storage",
+    "Object": "/storage",
+    "PipelineJob": "/runs",
+    "Operation": "/operations",
+    "Endpoint": "/endpoints",
+    "Alert": "/inbox",
+    "Notification": "/inbox",
+}
 RECENT = 8
 
 
@@ -32,9 +40,10 @@ def overview(cloud: Cloud, query: Query) -> Markup:
     cards = [
         ("/runs", "Pipeline runs", counts.get(("aiplatform", "PipelineJob"), 0)),
         ("/models", "Models", counts.get(("aiplatform", "Model"), 0)),
-        ("/models", "Deployed models", sum(len(endpoint.get("deployedModels", [])) for endpoint in endpoints)),
+        ("/endpoints", "Deployed models", sum(len(endpoint.get("deployedModels", [])) for endpoint in endpoints)),
         ("/storage", "Buckets", counts.get(("storage", "Bucket"), 0)),
         ("/storage", "Objects", counts.get(("storage", "Object"), 0)),
+        ("/inbox", "Open incidents", sum(one["state"] == "OPEN" for one in cloud.store.of("monitoring").list(kind="Alert"))),
         ("/operations", "Operations", counts.get(("operations", "Operation"), 0)),
     ]
     shown = [element("a", element("b", count), element("span", name), href=path) for path, name, count in cards]
@@ -59,17 +68,8 @@ def _kinds(cloud: Cloud) -> Markup:
 
 
 def models(cloud: Cloud, query: Query) -> Markup:
-    """Endpoints with their deployed models and traffic, and the model registry."""
-    deployed: list[list[Child]] = []
-    for endpoint in cloud.store.of("aiplatform").list(kind="Endpoint"):
-        name = _resource(endpoint.get("displayName") or last(endpoint["name"]), endpoint["name"])
-        for one in endpoint.get("deployedModels", []):
-            version = f"{last(one['model'])}@{one.get('modelVersionId', '1')}"
-            share = _share(endpoint.get("trafficSplit", {}).get(one["id"], 0))
-            deployed.append([name, one.get("displayName") or one["id"], version, share, moment(one.get("createTime", ""))])
-        if not endpoint.get("deployedModels"):
-            deployed.append([name, element("span", "none", class_="empty"), None, None, None])
-    registry = [
+    """The model registry, newest versions first."""
+    rows = [
         [
             link(f"{one.get('displayName') or last(one['name'])}", "/resources", service=VERSIONS, name=name),
             one.get("versionId", ""),
@@ -79,21 +79,7 @@ def models(cloud: Cloud, query: Query) -> Markup:
         ]
         for name, one in sorted(cloud.store.of(VERSIONS).items(), key=lambda item: str(item[1].get("versionCreateTime", "")), reverse=True)
     ]
-    heads = ["Model", "Version", "Aliases", "Created", "Artifacts"]
-    return join(
-        [
-            section("Endpoints", table(["Endpoint", "Deployed model", "Version", "Traffic", "Since"], deployed, "There is no endpoint.")),
-            section("Model registry", table(heads, registry, "No model has been uploaded.")),
-        ]
-    )
-
-
-def _resource(text: str, name: str) -> Markup:
-    return link(text, "/resources", service="aiplatform", name=name)
-
-
-def _share(percent: int) -> Markup:
-    return join([element("div", element("i", style=f"width: {percent}%"), class_="bar short"), f" {percent} %"])
+    return table(["Model", "Version", "Aliases", "Created", "Artifacts"], rows, "No model has been uploaded.")
 
 
 def storage(cloud: Cloud, query: Query) -> Markup:

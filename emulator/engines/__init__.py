@@ -4,5 +4,9 @@
 * `pipelines/` – the pipeline engine over compiled specifications; `metadata` – lineage of what it runs.
 * `registry` – the artifacts of registered models.
 * `jobs` – custom jobs; `serving` – deployed models: both are processes with the variables that Vertex AI sets.
+* `bigquery/` – tables and their rows on DuckDB; `requests` – logged predictions on their way there.
+* `messages` – what is published and not yet acknowledged; `push` – push subscriptions.
+* `features/` – feature views: what is synchronised out of BigQuery, and what is read and searched there.
+* `metrics` – time series; `alerts` – policies, incidents, with `notifications`; `traffic` – answers of deployed models, counted.
 * `gemini/` – small models on this machine that answer for Gemini.
 """

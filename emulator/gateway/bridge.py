@@ -53,6 +53,9 @@ RULES: dict[str, tuple[str, str, str]] = {
     "CreateTimeSeries": ("post", "/v3/{name=projects/*}/timeSeries", "*"),
     "ListTimeSeries": ("get", "/v3/{name=projects/*}/timeSeries", ""),
     "CreateMetricDescriptor": ("post", "/v3/{name=projects/*}/metricDescriptors", "metric_descriptor"),
+    "ListMetricDescriptors": ("get", "/v3/{name=projects/*}/metricDescriptors", ""),
+    "GetMetricDescriptor": ("get", "/v3/{name=projects/*/metricDescriptors/**}", ""),
+    "DeleteMetricDescriptor": ("delete", "/v3/{name=projects/*/metricDescriptors/**}", ""),
     "CreateAlertPolicy": ("post", "/v3/{name=projects/*}/alertPolicies", "alert_policy"),
     "ListAlertPolicies": ("get", "/v3/{name=projects/*}/alertPolicies", ""),
     "GetAlertPolicy": ("get", "/v3/{name=projects/*/alertPolicies/*}", ""),
@@ -61,6 +64,11 @@ RULES: dict[str, tuple[str, str, str]] = {
     "CreateNotificationChannel": ("post", "/v3/{name=projects/*}/notificationChannels", "notification_channel"),
     "ListNotificationChannels": ("get", "/v3/{name=projects/*}/notificationChannels", ""),
     "GetNotificationChannel": ("get", "/v3/{name=projects/*/notificationChannels/*}", ""),
+    "UpdateNotificationChannel": (
+        "patch",
+        "/v3/{notification_channel.name=projects/*/notificationChannels/*}",
+        "notification_channel",
+    ),
     "DeleteNotificationChannel": ("delete", "/v3/{name=projects/*/notificationChannels/*}", ""),
 }
 CREDENTIALS = {"authorization", "x-goog-api-key"}
@@ -292,8 +300,12 @@ class Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
                 pulled = self._rest("post", host, f"{path}:pull", {"maxMessages": 100})
             except Refused as refused:
                 _abort(context, refused)
-            if pulled.get("receivedMessages"):
+            if (received := pulled.get("receivedMessages")) and context.is_active():
                 yield parsed(StreamingPullResponse, pulled)
+            elif received:
+                # The subscriber left meanwhile: others need not wait for the deadline.
+                back = [one["ackId"] for one in received]
+                self._rest("post", host, f"{path}:modifyAckDeadline", {"ackIds": back, "ackDeadlineSeconds": 0})
             else:
                 time.sleep(PULL_SECONDS)
 

@@ -10,6 +10,7 @@ emulator goes away the control socket closes, and everything that runs is killed
 import ctypes
 import gc
 import importlib
+import inspect
 import json
 import os
 import selectors
@@ -196,6 +197,9 @@ def main() -> None:
     gc.disable()  # looking for garbage among a million objects that stay would take a quarter of the start
     for module in sys.argv[2:]:
         importlib.import_module(module)
+    # Whoever looks for the source of a class (pydantic does, for its docstrings) indexes every module by file: a third of a second,
+    # which each process would spend again.
+    inspect.getmodule(sys._getframe())
     gc.collect()
     gc.freeze()
     gc.enable()
