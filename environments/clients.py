@@ -9,7 +9,7 @@ Nothing here knows an address. Imports are inside the methods, since each librar
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,8 @@ from environments.names import Names
 if TYPE_CHECKING:
     from google import genai
     from google.auth.transport.requests import AuthorizedSession
-    from google.cloud import storage
+    from google.cloud import bigquery, monitoring_v3, pubsub_v1, storage
+    from google.cloud.aiplatform_v1 import FeatureOnlineStoreAdminServiceClient, FeatureOnlineStoreServiceClient
 
 TIMEOUT_SECONDS = 60
 """For one attempt."""
@@ -33,6 +34,7 @@ class Clients:
     """Clients of Google Cloud for one environment."""
 
     names: Names
+    _kept: dict[str, storage.Client] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, environment: str) -> Clients:
@@ -40,10 +42,18 @@ class Clients:
         return cls(Names(organisation(), load(environment)))
 
     def storage(self) -> storage.Client:
-        """Cloud Storage, with the library's own retries and timeouts."""
+        """Cloud Storage, with the library's own retries and timeouts; the same client at every call, since it keeps its connections."""
         from google.cloud import storage
 
-        return storage.Client(project=self.names.project)
+        if "storage" not in self._kept:
+            self._kept["storage"] = storage.Client(project=self.names.project)
+        return self._kept["storage"]
+
+    def bigquery(self) -> bigquery.Client:
+        """BigQuery, with jobs where the data is."""
+        from google.cloud import bigquery
+
+        return bigquery.Client(project=self.names.project, location=self.names.environment.data_location)
 
     def session(self) -> AuthorizedSession:
         """REST for the APIs that no library here speaks; what only reads is tried again."""
@@ -69,6 +79,34 @@ class Clients:
             staging_bucket=self.names.uri("pipelines"),
         )
         return aiplatform
+
+    def feature_views(self) -> FeatureOnlineStoreAdminServiceClient:
+        """Feature Store's online views, to synchronise them."""
+        aiplatform = self.vertex()
+        return aiplatform.initializer.global_config.create_client(aiplatform.utils.FeatureOnlineStoreAdminClientWithOverride)
+
+    def online_features(self) -> FeatureOnlineStoreServiceClient:
+        """Feature Store's online views, to read them."""
+        aiplatform = self.vertex()
+        return aiplatform.initializer.global_config.create_client(aiplatform.utils.FeatureOnlineStoreClientWithOverride)
+
+    def subscriber(self) -> pubsub_v1.SubscriberClient:
+        """Pub/Sub, as a reader."""
+        from google.cloud import pubsub_v1
+
+        return pubsub_v1.SubscriberClient()
+
+    def publisher(self) -> pubsub_v1.PublisherClient:
+        """Pub/Sub, as a writer."""
+        from google.cloud import pubsub_v1
+
+        return pubsub_v1.PublisherClient()
+
+    def metrics(self) -> monitoring_v3.MetricServiceClient:
+        """Cloud Monitoring, to write and read time series."""
+        from google.cloud import monitoring_v3
+
+        return monitoring_v3.MetricServiceClient()
 
     def gemini(self) -> genai.Client:
         """Gemini on Vertex AI, with retries (the library has none unless they are asked for)."""

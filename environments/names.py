@@ -138,6 +138,10 @@ class Names:
         """Feature group of a task's embeddings; its BigQuery table carries the same name."""
         return self.identifier(f"{task}-features")
 
+    def feature_table(self, task: str) -> str:
+        """`project.dataset.table` of a task's features."""
+        return f"{self.project}.{self.dataset}.{self.feature_group(task)}"
+
     @property
     def online_store(self) -> str:
         """Feature online store."""
@@ -177,11 +181,28 @@ class Names:
 
     # Monitoring
 
+    def requests_table(self, task: str) -> str:
+        """BigQuery table of a task's requests and answers, in `dataset`."""
+        return f"requests_{task}"
+
     def topic(self, purpose: Topic) -> str:
         """Pub/Sub topic."""
+        return self.name(purpose)
+
+    def subscription(self, purpose: Literal["retraining"]) -> str:
+        """Pub/Sub subscription of the one who acts on a topic's messages."""
         return self.name(purpose)
 
     @property
     def alert_policy(self) -> str:
         """Display name of the alert policy on prediction errors."""
         return self.name("prediction-errors")
+
+    @property
+    def drift_metric(self) -> str:
+        """Type of the metric that the drift monitors write, with the label `task`: 1 where a window has shifted, else 0."""
+        return f"custom.googleapis.com/{self.identifier('drift')}"
+
+    def drift_alert_policy(self, task: str) -> str:
+        """Display name of the alert policy on a task's drift."""
+        return self.name(f"{task}-drift")

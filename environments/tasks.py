@@ -6,6 +6,8 @@ from pydantic import Field, StringConstraints
 
 from environments.schema import Strict, Word
 
+Kind = Literal["image_classification", "text_classification"]
+
 
 class Gates(Strict):
     """What a model must show on the frozen rows before it may be registered for serving."""
@@ -14,6 +16,8 @@ class Gates(Strict):
     """Holds for the declared dataset; other data must beat its majority class."""
     minimum_rows: Annotated[int, Field(ge=1)]
     """Below this many frozen rows the gate refuses: a check that ran on too little proves nothing."""
+    maximum_loss: Annotated[float, Field(gt=0, lt=1)]
+    """Accuracy that a challenger may lose to the champion, on the frozen rows and on all, and still take its place."""
 
 
 class Labelling(Strict):
@@ -32,7 +36,7 @@ class Task(Strict):
     """One machine-learning task."""
 
     name: Word
-    kind: Literal["image_classification", "text_classification"]
+    kind: Kind
     owner: Annotated[str, StringConstraints(min_length=1)]
     """The team that answers for the model."""
     dataset: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]

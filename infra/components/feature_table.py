@@ -6,21 +6,35 @@ from dataclasses import dataclass
 from cdktf_cdktf_provider_google.bigquery_table import BigqueryTable, BigqueryTableTimePartitioning
 from constructs import Construct
 
+from environments.tasks import Kind, Task
+
 ENTITY = "entity_id"
 TIMESTAMP = "feature_timestamp"
 FEATURES: dict[str, dict[str, str]] = {
     "embedding": {"type": "FLOAT", "mode": "REPEATED", "description": "Embedding of the example"},
     "label": {"type": "STRING", "mode": "NULLABLE", "description": "Class of the example, where one is known"},
+    # Null in rows that are older than the column: BigQuery adds no required column to a table that has rows.
+    "embedding_model": {"type": "STRING", "mode": "NULLABLE", "description": "Digest of the model that embedded the example"},
 }
-"""Feature name → its column. Feature Store registers exactly these."""
+"""Feature name → its column, for every task. Feature Store registers exactly these and those of the task's kind."""
+FEATURES_OF_KIND: dict[Kind, dict[str, dict[str, str]]] = {
+    "text_classification": {
+        "sentiment": {"type": "FLOAT", "mode": "NULLABLE", "description": "From -1 (negative) to 1 (positive), by the VADER lexicon"},
+    },
+}
 
 
-def schema() -> str:
+def features(kind: Kind) -> dict[str, dict[str, str]]:
+    """The features of a task of that kind."""
+    return {**FEATURES, **FEATURES_OF_KIND.get(kind, {})}
+
+
+def schema(kind: Kind) -> str:
     """The table's columns as the JSON that BigQuery reports, so that a second plan is empty."""
     columns = [
         {"name": ENTITY, "type": "STRING", "mode": "REQUIRED", "description": "Content digest of the example"},
-        {"name": TIMESTAMP, "type": "TIMESTAMP", "mode": "REQUIRED", "description": "When the features were computed"},
-        *({"name": name, **column} for name, column in FEATURES.items()),
+        {"name": TIMESTAMP, "type": "TIMESTAMP", "mode": "REQUIRED", "description": "From when on the features could be read"},
+        *({"name": name, **column} for name, column in features(kind).items()),
     ]
     return json.dumps(columns)
 
@@ -31,7 +45,7 @@ class FeatureTableProps:
 
     dataset_id: str
     table_id: str
-    task: str
+    task: Task
     deletion_protection: bool
 
 
@@ -48,10 +62,10 @@ class FeatureTable(Construct):
             "table",
             dataset_id=props.dataset_id,
             table_id=props.table_id,
-            description=f"Features of the task {props.task}",
-            schema=schema(),
+            description=f"Features of the task {props.task.name}",
+            schema=schema(props.task.kind),
             time_partitioning=BigqueryTableTimePartitioning(type="DAY", field=TIMESTAMP),
             clustering=[ENTITY],
             deletion_protection=props.deletion_protection,
-            labels={"task": props.task},
+            labels={"task": props.task.name},
         )

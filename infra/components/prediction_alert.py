@@ -60,12 +60,12 @@ class PredictionAlert(Construct):
     """Creates an e-mail channel and one policy: failed over all responses, per endpoint.
 
     Deliberately watches a ratio (ten failures mean nothing without the traffic), only the endpoints of this environment,
-    and not drift: drift is measured by a pipeline, which publishes to the topic of alerts.
+    and not drift: drift is measured by a pipeline, and has an alert of its own (`drift_alert.py`), which uses this channel.
     """
 
     def __init__(self, scope: Construct, id: str, props: PredictionAlertProps) -> None:
         super().__init__(scope, id)
-        channel = MonitoringNotificationChannel(
+        self.channel = MonitoringNotificationChannel(
             self,
             "channel",
             display_name=props.channel,
@@ -93,7 +93,7 @@ class PredictionAlert(Construct):
                     ),
                 )
             ],
-            notification_channels=[channel.name],
+            notification_channels=[self.channel.name],
             alert_strategy=MonitoringAlertPolicyAlertStrategy(auto_close="86400s"),
             documentation=MonitoringAlertPolicyDocumentation(
                 content=WHAT_TO_DO.format(percent=props.error_ratio * 100), mime_type="text/markdown"

@@ -29,7 +29,7 @@ class Topic(Construct):
 
     def __init__(self, scope: Construct, id: str, props: TopicProps) -> None:
         super().__init__(scope, id)
-        topic = PubsubTopic(
+        self.topic = PubsubTopic(
             self,
             "topic",
             name=props.name,
@@ -37,4 +37,4 @@ class Topic(Construct):
             message_storage_policy=PubsubTopicMessageStoragePolicy(allowed_persistence_regions=[props.region]),
         )
         for word, member in props.publishers.items():
-            PubsubTopicIamMember(self, f"publisher-{word}", topic=topic.name, role="roles/pubsub.publisher", member=member)
+            PubsubTopicIamMember(self, f"publisher-{word}", topic=self.topic.name, role="roles/pubsub.publisher", member=member)

@@ -42,7 +42,8 @@ def label_attribute(type_: str) -> str | None:
     """Where a type carries labels: `labels`, `user_labels` or nowhere."""
     module = importlib.import_module(f"{PACKAGE}.{type_.removeprefix('google_')}")
     class_ = getattr(module, enumerations.camel(type_.removeprefix("google_")))
-    return next((name for name in ("user_labels", "labels") if hasattr(class_, name)), None)
+    # Blocks of that name describe the labels of something else, such as a metric's.
+    return next((name for name in ("user_labels", "labels") if hasattr(class_, name) and not hasattr(class_, f"put_{name}")), None)
 
 
 def required_labels(stack: SynthesisedStack) -> Iterator[Finding]:

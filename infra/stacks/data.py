@@ -108,7 +108,7 @@ class DataStack(Stack):
                 FeatureTableProps(
                     dataset_id=dataset.dataset_id,
                     table_id=self.names.feature_group(task.name),
-                    task=task.name,
+                    task=task,
                     deletion_protection=protected,
                 ),
             )

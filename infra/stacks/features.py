@@ -25,9 +25,9 @@ class FeaturesStack(Stack):
                 FeatureGroupProps(
                     name=names.feature_group(task.name),
                     region=self.environment.region,
-                    table=f"{names.project}.{names.dataset}.{names.feature_group(task.name)}",
+                    table=names.feature_table(task.name),
                     entity=feature_table.ENTITY,
-                    features=list(feature_table.FEATURES),
+                    features=list(feature_table.features(task.kind)),
                     task=task.name,
                 ),
             )

@@ -27,6 +27,7 @@ class ServingStack(Stack):
                     region=self.environment.region,
                     task=task.name,
                     owner=task.owner,
+                    log_table=f"{names.project}.{names.dataset}.{names.requests_table(task.name)}",
                 ),
             )
         ActingAs(

@@ -19,6 +19,8 @@ NOT_DECLARED = {
     "built_images": "an object inside a declared bucket",
     "image_repository": "the address of the declared repository",
     "image": "an image inside the declared repository",
+    "feature_table": "the table of a declared feature group in the declared dataset",
+    "requests_table": "made by Vertex AI with the first request; the endpoint's log is declared to go there",
     "experiment": "made by the first run",
     "model_id": "registered by the pipeline",
     "model": "registered by the pipeline",
@@ -57,14 +59,17 @@ def wanted(names: Names) -> dict[str, list[str]]:
         "endpoint_id": [names.endpoint_id(task) for task in each_task],
         "endpoint": [names.endpoint(task).rpartition("/")[2] for task in each_task],
         "topic": [names.topic(purpose) for purpose in names.TOPICS],
+        "subscription": [names.subscription("retraining")],
         "alert_policy": [names.alert_policy],
+        "drift_metric": [names.drift_metric],
+        "drift_alert_policy": [names.drift_alert_policy(task) for task in each_task],
     }
 
 
 def test_each_name_that_code_uses_is_declared_by_a_stack(declared: list[SynthesisedStack]) -> None:
     # `local` has every switch on, so that every name is declared there.
     names = Names(organisation(), load("local"))
-    found = values(declared, "name", "account_id", "dataset_id", "table_id", "repository_id", "display_name")
+    found = values(declared, "name", "account_id", "dataset_id", "table_id", "repository_id", "display_name", "type")
     missing = {member: sorted(set(every) - found) for member, every in wanted(names).items() if set(every) - found}
     assert not missing, f"code could ask for names that no stack declares: {missing}"
 

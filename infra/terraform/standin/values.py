@@ -62,6 +62,9 @@ def to_body(type_: Resource, block: Block, values: dict[str, Any], prefix: str =
         where = target(type_, path)
         if where is None or value is None or value is UNKNOWN or not (attribute.required or attribute.optional) or name == "labels":
             continue
+        if value == "":
+            # As the provider does: an expiration policy whose ttl is empty is one without a ttl.
+            continue
         place(body, where, json.loads(value) if path in type_.json else value)
     if not prefix and has_labels(block):
         body["labels"] = values.get("effective_labels") or {}

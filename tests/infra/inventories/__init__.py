@@ -24,6 +24,7 @@ MATTERS = {
     "google_compute_network": ("name", "auto_create_subnetworks"),
     "google_compute_subnetwork": ("name", "region", "private_ip_google_access"),
     "google_monitoring_alert_policy": ("display_name", "conditions.condition_threshold.threshold_value"),
+    "google_monitoring_metric_descriptor": ("type",),
     "google_monitoring_notification_channel": ("labels.email_address",),
     "google_project": ("project_id", "folder_id", "deletion_policy"),
     "google_project_iam_member": ("member", "role"),
