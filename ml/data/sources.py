@@ -135,6 +135,8 @@ def _idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
 SNIPPETS_REQUIREMENT = "vaderSentiment==3.3.2 --hash=sha256:5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9"
 SNIPPETS_ARCHIVE = "hutto_ICWSM_2014.tar.gz"
 SNIPPETS_MEMBER = "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt"
+NEIGHBOURS = {"product-reviews": "amazonReviewSnippets", "news": "nytEditorialSnippets", "tweets": "tweets"}
+"""Sentences of other domains in the same archive, rated in the same way."""
 NEUTRAL_WITHIN = 0.5
 """Mean valence runs from -4 to 4; nearer to 0 than this, the raters did not lean either way."""
 
@@ -168,12 +170,26 @@ def _pips() -> list[list[str]]:
 
 
 def _movie_snippets_rows(folder: Path) -> Iterator[tuple[str, bytes | str, str]]:
-    content = _member((folder / SNIPPETS_ARCHIVE).read_bytes(), SNIPPETS_MEMBER).decode("utf-8")
+    yield from _rated(folder, SNIPPETS_MEMBER)
+
+
+def neighbour(name: str, folder: Path) -> Iterator[tuple[str, str, str]]:
+    """(source, text, label) of another domain, from the fetched files of movie-snippets.
+
+    Args:
+        name: A key of `NEIGHBOURS`.
+        folder: As `fetched` returns it.
+    """
+    yield from _rated(folder, f"hutto_ICWSM_2014/{NEIGHBOURS[name]}_GroundTruth.txt")
+
+
+def _rated(folder: Path, member: str) -> Iterator[tuple[str, str, str]]:
+    content = _member((folder / SNIPPETS_ARCHIVE).read_bytes(), member).decode("utf-8")
     for line in content.splitlines():
         number, valence, text = line.split("\t")
         mean = float(valence)
         label = "neutral" if abs(mean) <= NEUTRAL_WITHIN else "positive" if mean > 0 else "negative"
-        yield f"{SNIPPETS_MEMBER}:{number}", text, label
+        yield f"{member}:{number}", text, label
 
 
 def _member(archive: bytes, name: str) -> bytes:

@@ -60,7 +60,7 @@ def split(rows: Path, out: Path) -> Splits:
 
 def _assign(ids: list[str], labels: list[str]) -> list[Split]:
     """The split of each row; ids are sorted."""
-    parts: list[Split] = [_by_digest(key) for key in ids]
+    parts: list[Split] = [by_digest(key) for key in ids]
     members: dict[str, list[int]] = {}
     for at, label in enumerate(labels):
         members.setdefault(label, []).append(at)
@@ -73,7 +73,8 @@ def _assign(ids: list[str], labels: list[str]) -> list[Split]:
     return parts
 
 
-def _by_digest(key: str) -> Split:
+def by_digest(key: str) -> Split:
+    """The split of a row, by its id alone."""
     position = int(key[:8], 16) / 2**32
     return "test" if position < TEST else "validation" if position < TEST + VALIDATION else "train"
 

@@ -120,14 +120,14 @@ def _samples(
             "label": classes[truth[at]],
             "predicted": classes[predicted[at]],
             "confidence": round(float(probabilities[at, predicted[at]]), 4),
-            **_shown(contents[at]),
+            **shown(contents[at]),
         }
         for at in chosen
     ]
 
 
-def _shown(content: bytes | str) -> dict[str, str]:
-    """A text's beginning, or a small PNG in base64."""
+def shown(content: bytes | str) -> dict[str, str]:
+    """A row for a report: a text's beginning, or a small PNG in base64."""
     if isinstance(content, str):
         return {"text": content[:EXCERPT]}
     pixels = resize(decode(content), THUMBNAIL)

@@ -1,4 +1,4 @@
-"""Whether a model may be registered for serving. A check that ran on nothing is a failure."""
+"""Whether a model may serve, and whether a challenger may follow the champion. A check that ran on nothing is a failure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,3 +43,48 @@ def decide(evaluation: Mapping[str, Any], gates: Gates, declared: bool) -> Gate:
     return Gate(
         True, [f"accuracy {accuracy:.3f} on {rows} test rows is {bar}better than the majority class ({majority:.3f}) beyond chance"]
     )
+
+
+def non_inferior(comparison: Mapping[str, Any], gates: Gates) -> Gate:
+    """Judge the content of `comparison.json`: a challenger may not lose more than the task tolerates.
+
+    It holds on all rows and on the frozen ones alone. Without the second, a challenger that learned from wrongly labelled new
+    rows would win on their like what it lost on everything else.
+
+    Args:
+        comparison: As `ml.evaluation.comparison.compare` writes it.
+        gates: The task's thresholds.
+    """
+    faults = [fault for part in ("frozen", "all") if (fault := _inferior(part, comparison[part], gates.maximum_loss))]
+    if faults:
+        return Gate(False, faults)
+    whole = comparison["all"]
+    low, high = whole["interval"]
+    return Gate(
+        True,
+        [
+            f"{whole['verdict']} than the champion on {whole['rows']} rows: accuracy {whole['challenger_accuracy']:.3f} against "
+            f"{whole['champion_accuracy']:.3f}, the difference between {low:+.3f} and {high:+.3f}"
+        ],
+    )
+
+
+def every(*gates: Gate) -> Gate:
+    """Passed when each is; the reasons of those that refuse, or of all."""
+    refused = [gate for gate in gates if not gate.passed]
+    return Gate(not refused, [reason for gate in refused or gates for reason in gate.reasons])
+
+
+def _inferior(part: str, compared: Mapping[str, Any], tolerated: float) -> str:
+    """What speaks against the challenger on these rows, or nothing."""
+    rows, (low, high) = compared["rows"], compared["interval"]
+    where = f"{rows} {part} rows" if part != "all" else f"all {rows} rows"
+    if not rows:
+        return f"no {part} test rows: the models were not compared; add rows"
+    if compared["verdict"] in ("better", "not worse"):
+        return ""
+    figures = f"the difference to the champion lies between {low:+.3f} and {high:+.3f}, and at most {tolerated} may be lost"
+    if compared["verdict"] == "worse":
+        chance = "p < 0.001" if compared["p"] < 0.001 else f"p = {compared['p']:.3f}"
+        return f"worse on {where} ({chance}): {figures}; look at the labels of the new rows"
+    return f"{where} are not enough to tell: {figures}; label more rows"

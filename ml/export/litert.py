@@ -21,8 +21,17 @@ class LiteRT:
         self._output: int = self._interpreter.get_output_details()[0]["index"]
         self._size = 0
 
+    @property
+    def width(self) -> int:
+        """Numbers that it answers a row with."""
+        return int(self._interpreter.get_output_details()[0]["shape"][-1])
+
     def probabilities(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """(rows, …) → (rows, classes)."""
+        """(rows, …) → (rows, classes), of a classifier."""
+        return self.outputs(inputs)
+
+    def outputs(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """(rows, …) → (rows, width)."""
         answers = []
         for start in range(0, len(inputs), BATCH):
             batch = inputs[start : start + BATCH]

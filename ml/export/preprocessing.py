@@ -87,6 +87,10 @@ class ImagePreprocessor(Preprocessor):
             return np.zeros((0, self.size, self.size, self.channels), np.float32)
         return scaled(np.stack([self.pixels(_encoded(instance)) for instance in instances]))
 
+    def content(self, instance: Any) -> bytes:
+        """The encoded picture of an instance; raises `InstanceError` when it holds none."""
+        return _encoded(instance)
+
     def pixels(self, encoded: bytes) -> Pixels:
         """One encoded picture as (size, size, channels) bytes, before scaling."""
         return resize(with_channels(decode(encoded), self.channels), self.size)
@@ -127,6 +131,10 @@ class TextPreprocessor(Preprocessor):
             # A pair that is not in the vocabulary says nothing beyond its words, so it stays padding.
             ids[row, self.length : self.length + max(len(words) - 1, 0)] = [self._ids.get(pair, PADDING) for pair in pairs(words)]
         return ids
+
+    def content(self, instance: Any) -> str:
+        """The text of an instance; raises `InstanceError` when it holds none."""
+        return _text(instance)
 
     @functools.cached_property
     def _ids(self) -> dict[str, int]:

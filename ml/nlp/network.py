@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ml.export.embedding import EMBEDDING
 from ml.export.preprocessing import FIRST_WORD, PADDING, TextPreprocessor
 from ml.training.fitting import Recipe
 
@@ -35,7 +36,7 @@ def build(preprocessor: TextPreprocessor) -> keras.Model:
     words = layers.Embedding(ids, WIDTH, name="words")(inputs[:, :length])
     words = layers.SpatialDropout1D(0.2)(words)
     deep = layers.Conv1D(FILTERS, 3, padding="same", activation="relu")(words)
-    deep = layers.GlobalMaxPooling1D()(deep)
+    deep = layers.GlobalMaxPooling1D(name=EMBEDDING)(deep)
     deep = layers.Dense(classes, name="deep")(layers.Dropout(0.5)(deep))
     return keras.Model(inputs, layers.Softmax()(wide + deep), name="nlp")
 

@@ -1,9 +1,10 @@
 """The machine-learning tasks, a module each: the table of contents of `ml/`.
 
 A task module binds its preparation and its recipe to three functions, which the steps of the pipeline and `ml.train` call:
-`preprocess(rows, labels, out)` writes arrays and `preprocessing.json`; `train(prepared, out, *, limit, epochs, report)` writes
-`model.keras` and `history.json` and returns the metrics; `export(model, prepared, out)` writes every format that is served.
+`preprocess(rows, labels, out)` writes arrays and `preprocessing.json`; `train(prepared, out, *, limit, epochs, start, report)`
+writes `model.keras` and `history.json` and returns the metrics; `export(model, prepared, out)` writes every format that is served.
 `KIND` is what it learns from. Its entry in `environments/tasks.yaml` carries the same name and kind; a test compares the two.
+Its network names the last hidden layer `ml.export.embedding.EMBEDDING`: its vectors become features of every row.
 """
 
 import importlib

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ MINIMUM_EXAMPLES = 8
 SMALLEST_BATCH = 8
 BATCHES_PER_EPOCH = 12
 """Few examples get small batches, so that an epoch still has about this many steps."""
+WARM_SHARE = 0.4
+"""Of the epochs and of the learning rate, for a model that goes on from another's weights."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ def fit(
     limit: int | None = None,
     epochs: int | None = None,
     report: Callable[[str], None] = print,
+    start: Path | None = None,
 ) -> dict[str, Any]:
     """Train a model and write `model.keras` and `history.json` into `out`.
 
@@ -65,6 +69,8 @@ def fit(
         limit: Learn from so many examples only; None is all.
         epochs: In place of the recipe's own choice, which None leaves to it.
         report: Told the metrics of each epoch.
+        start: Model folder whose weights to go on from, where it takes the same inputs and classes; otherwise nothing of it
+            is used.
 
     Returns:
         Final metrics; those on validation rows are missing where the data is too small to have any.
@@ -92,8 +98,14 @@ def fit(
     steps = -(-len(training) // batch)
     rounds = epochs if epochs is not None else int(np.clip(-(-recipe.steps // steps), *recipe.epochs))
     model = recipe.build(Preprocessor.load(prepared / "preprocessing.json"))
+    learning_rate = recipe.learning_rate
+    warm = start is not None and _alike(start, prepared)
+    if start is not None and warm:
+        model.set_weights(keras.models.load_model(start / "model.keras", compile=False).get_weights())
+        learning_rate *= WARM_SHARE
+        rounds = epochs if epochs is not None else math.ceil(rounds * WARM_SHARE)
     model.compile(
-        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps * rounds)),
+        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, steps * rounds)),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         # Compiling by XLA costs more than these few hundred steps could win back.
@@ -120,11 +132,18 @@ def fit(
         **{name: values[-1] for name, values in measured.items()},
         "examples": len(training),
         "epochs": rounds,
+        "warm_start": warm,
         "parameters": int(model.count_params()),
         "seconds": round(time.monotonic() - started, 2),
     }
     write_json({"epochs": measured, "final": metrics, "batch": batch, "seed": SEED}, out / "history.json")
     return metrics
+
+
+def _alike(start: Path, prepared: Path) -> bool:
+    """Whether a model's inputs and classes mean the same as those that were prepared."""
+    one, other = start / "preprocessing.json", prepared / "preprocessing.json"
+    return (start / "model.keras").exists() and one.exists() and one.read_bytes() == other.read_bytes()
 
 
 def _settle(tf: Any) -> None:

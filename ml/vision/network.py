@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ml.export.embedding import EMBEDDING
 from ml.export.preprocessing import ImagePreprocessor
 from ml.training.fitting import Recipe
 
@@ -31,7 +32,7 @@ def build(preprocessor: ImagePreprocessor) -> keras.Model:
         if side < SMALLEST:
             break
     x = layers.Flatten()(x)
-    x = layers.Dense(DENSE, activation="relu")(x)
+    x = layers.Dense(DENSE, activation="relu", name=EMBEDDING)(x)
     x = layers.Dropout(0.3)(x)
     return keras.Model(inputs, layers.Dense(len(preprocessor.classes), activation="softmax")(x), name="vision")
 

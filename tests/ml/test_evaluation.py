@@ -10,7 +10,7 @@ from ml.evaluation.classification import _per_class
 from ml.evaluation.gate import decide
 from ml.evaluation.intervals import paired, wilson
 
-GATES = Gates(minimum_accuracy=0.8, minimum_rows=100)
+GATES = Gates(minimum_accuracy=0.8, minimum_rows=100, maximum_loss=0.05)
 
 
 def _measured(**changes: Any) -> dict[str, Any]:

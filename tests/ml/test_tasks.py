@@ -82,6 +82,17 @@ def test_training_twice_gives_the_same_model(tmp_path: Path) -> None:
     assert one["loss"] == pytest.approx(two["loss"], rel=1e-5)
 
 
+def test_a_challenger_goes_on_from_weights_only_where_inputs_and_classes_mean_the_same(trained_on_texts: Path, tmp_path: Path) -> None:
+    champion, prepared = trained_on_texts / "model", trained_on_texts / "prepared"
+    train = module("nlp").train
+    cold = train(prepared, tmp_path / "cold", epochs=1, report=lambda _: None)
+    warm = train(prepared, tmp_path / "warm", epochs=1, start=champion, report=lambda _: None)
+    assert (cold["warm_start"], warm["warm_start"]) == (False, True)
+    assert warm["loss"] < cold["loss"] / 2
+    _prepared(drawn.table(tmp_path / "texts.csv", 20), "nlp", tmp_path / "other")
+    assert train(tmp_path / "other/prepared", tmp_path / "strange", epochs=1, start=champion, report=lambda _: None)["warm_start"] is False
+
+
 def test_words_that_a_limited_training_never_saw_are_still_predicted(trained_on_texts: Path, tmp_path: Path) -> None:
     module("nlp").train(trained_on_texts / "prepared", tmp_path, limit=8, epochs=1, report=lambda _: None)
     module("nlp").export(tmp_path / "model.keras", trained_on_texts / "prepared", tmp_path)

@@ -1,0 +1,75 @@
+"""New labelled rows beside the frozen ones: what a challenger learns from, and what both models are compared on."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from ml.data.rows import DataError, digest, kind_of, read, write, write_json
+from ml.data.splits import by_digest
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What was joined, as written to `joined.json`."""
+
+    frozen: int
+    new: int
+    counts: dict[str, int]
+    """Of the new rows, by split."""
+    left_out: int
+    """New rows that are a row that was there before, or a copy of each other."""
+
+
+def join(rows: Path, labelled: Sequence[Path], out: Path) -> Joined:
+    """Write `rows.parquet` with all rows and a column `new`, and `joined.json`, into `out`.
+
+    Rows that were there keep split and label: a frozen test row that comes back labelled never enters training. A new row's
+    split follows from its content alone, as theirs did.
+
+    Args:
+        rows: rows with `split`, as `ml.data.splits` wrote them.
+        labelled: tables with `id`, `content` and `label`.
+        out: folder to write into.
+
+    Raises:
+        DataError: when a table is not readable, holds another kind of content, or nothing in them is new.
+    """
+    before = read(rows, columns=["id", "content", "label", "split"])
+    seen = set(before["id"].to_pylist())
+    found: dict[str, tuple[bytes | str, str]] = {}
+    given = 0
+    for path in labelled:
+        table = read(path, columns=["content", "label"])
+        if kind_of(table) != kind_of(before):
+            raise DataError(
+                f"{path} holds rows for {kind_of(table)}, the frozen rows are for {kind_of(before)}. Nothing was joined. "
+                "Give labelled rows of the same task."
+            )
+        for content, label in zip(table["content"].to_pylist(), table["label"].to_pylist(), strict=True):
+            given += 1
+            # The id is computed and not read: by a wrong one, a frozen test row could come in as a training row.
+            if label and content and (key := digest(content)) not in seen:
+                found.setdefault(key, (content, label))
+    if not found:
+        raise DataError(
+            f"none of {given} labelled rows is new: a challenger would learn nothing that the champion has not seen. Nothing was joined. "
+            "Label rows that came in since, and start again."
+        )
+    keys = sorted(found)
+    splits = [by_digest(key) for key in keys]
+    new = pa.table(
+        {"id": keys, "content": [found[key][0] for key in keys], "label": [found[key][1] for key in keys], "split": splits},
+        schema=before.schema,
+    )
+    column = pa.array([False] * len(before) + [True] * len(new))
+    write(pa.concat_tables([before, new]).append_column("new", column).sort_by("id"), out / "rows.parquet")
+    joined = Joined(
+        frozen=len(before),
+        new=len(new),
+        counts={part: splits.count(part) for part in ("train", "validation", "test")},
+        left_out=given - len(new),
+    )
+    write_json(asdict(joined), out / "joined.json")
+    return joined
