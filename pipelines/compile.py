@@ -7,13 +7,15 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 
 from kfp import compiler
 
 from environments import ConfigurationError, Names, load, organisation, tasks
 from pipelines import images
-from pipelines.definitions import training
+from pipelines.definitions import monitoring, retraining, training
 
+DEFINITIONS = {training.NAME: training, retraining.NAME: retraining, monitoring.NAME: monitoring}
 COMPILING = threading.Lock()
 """KFP keeps the pipeline that it builds in a global, so that two threads would nest theirs."""
 
@@ -25,18 +27,19 @@ def addresses(names: Names, digests: Mapping[str, str] | None) -> dict[str, str]
     return {image: names.image(image) + tails[image] for image in wanted}
 
 
-def write(names: Names, out: Path, digests: Mapping[str, str] | None = None) -> Path:
-    """Compile the training pipeline of an environment to `out`; the same code and names give the same bytes.
+def write(names: Names, out: Path, digests: Mapping[str, str] | None = None, definition: ModuleType = training) -> Path:
+    """Compile a pipeline for an environment to `out`; the same code and names give the same bytes.
 
     Args:
         names: names of the environment.
         out: the YAML file.
         digests: image name → `sha256:…`, as `pipelines.images` records them.
+        definition: module of `pipelines.definitions`.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{os.getpid()}-{out.stem}.yaml")
     with COMPILING:
-        pipeline = training.define(tasks(), addresses(names, digests), names.environment.training)
+        pipeline = definition.define(tasks(), addresses(names, digests), names.environment.training)
         compiler.Compiler().compile(pipeline, str(partial))
     os.replace(partial, out)
     return out
@@ -46,13 +49,14 @@ def main() -> int:
     """Compile for one environment; the exit status is 2 when its configuration is wrong."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.compile", description=__doc__)
     parser.add_argument("--env", default=os.environ.get("ENV", "local"), help="environment (default: ENV, or local)")
-    parser.add_argument("--out", type=Path, default=Path("build/training.yaml"), help="file to write")
+    parser.add_argument("--pipeline", choices=sorted(DEFINITIONS), default=training.NAME, help="which one (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="file to write (default: build/<pipeline>.yaml)")
     parser.add_argument("--images", type=Path, help="images.json of a build; without it images are named by their tags")
     arguments = parser.parse_args()
     try:
         names = Names(organisation(), load(arguments.env))
         digests = json.loads(arguments.images.read_text(encoding="utf-8")) if arguments.images else None
-        print(write(names, arguments.out, digests))
+        print(write(names, arguments.out or Path("build", f"{arguments.pipeline}.yaml"), digests, DEFINITIONS[arguments.pipeline]))
     except (ConfigurationError, OSError, json.JSONDecodeError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -28,6 +28,8 @@ ROOT = Path(__file__).parent.parent
 BUILDS = "https://cloudbuild.googleapis.com/v1"
 WORKING = ("STATUS_UNKNOWN", "PENDING", "QUEUED", "WORKING")
 POLL_SECONDS = 5.0
+MADE = {"__pycache__", "dist", "node_modules"}
+"""Folders of what is made from the source."""
 
 
 class ImagesError(Exception):
@@ -35,9 +37,9 @@ class ImagesError(Exception):
 
 
 def slices(root: Path = ROOT) -> dict[str, str]:
-    """Image → install slice, of `cloudbuild/images.yaml`."""
+    """Image → install slice, of `cloudbuild/images.yaml`; empty where no Python package is installed."""
     table = yaml.safe_load((root / "cloudbuild" / "images.yaml").read_text(encoding="utf-8"))["images"]
-    return {image: table[image]["slice"] for image in sorted(table)}
+    return {image: table[image].get("slice", "") for image in sorted(table)}
 
 
 def contexts(root: Path = ROOT) -> dict[str, list[Path]]:
@@ -45,10 +47,10 @@ def contexts(root: Path = ROOT) -> dict[str, list[Path]]:
     found = {}
     for image, slice_ in slices(root).items():
         dockerfile = root / "cloudbuild" / f"{image}.Dockerfile"
-        copied = re.findall(r"^COPY (?!--from)(\S+) ", dockerfile.read_text(encoding="utf-8"), re.MULTILINE)
-        sources = [root / path.replace("${SLICE}", slice_) for path in copied]
+        copies = re.findall(r"^COPY (?!--from)(.+)$", dockerfile.read_text(encoding="utf-8"), re.MULTILINE)
+        sources = [root / path.replace("${SLICE}", slice_) for copy in copies for path in copy.split()[:-1]]
         files = [file for source in sources for file in (source.rglob("*") if source.is_dir() else [source])]
-        found[image] = sorted({dockerfile, *(file for file in files if file.is_file() and "__pycache__" not in file.parts)})
+        found[image] = sorted({dockerfile, *(file for file in files if file.is_file() and not MADE.intersection(file.parts))})
     return found
 
 
@@ -139,10 +141,15 @@ def _request(names: Names, uploaded: Any, label: str) -> dict[str, Any]:
     return {
         **steps,
         "source": {"storageSource": {"bucket": uploaded.bucket.name, "object": uploaded.name, "generation": str(uploaded.generation)}},
-        "substitutions": {"_REPOSITORY": names.image_repository, **{f"_{image.upper()}": tag for image, tag in tags().items()}},
+        "substitutions": {"_REPOSITORY": names.image_repository, **{_substitution(image): tag for image, tag in tags().items()}},
         "serviceAccount": f"projects/{names.project}/serviceAccounts/{names.service_account('builder')}",
         "tags": [label],
     }
+
+
+def _substitution(image: str) -> str:
+    """The name of an image's tag among Cloud Build's substitutions, which know no hyphen."""
+    return f"_{image.upper().replace('-', '_')}"
 
 
 def _recorded(record: Any) -> dict[str, str] | None:

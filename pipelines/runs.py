@@ -9,14 +9,27 @@ from typing import Any
 
 from environments.clients import Clients
 
-STEPS = ("ingest", "label", "preprocess", "train", "evaluate", "register", "gate", "deploy")
+RELEASE = ("register", "gate", "convert", "features", "attach", "deploy", "write-features")
+STEPS = ("ingest", "label", "preprocess", "train", "evaluate", *RELEASE)
+"""Of a training."""
+RETRAINING_STEPS = ("ingest", "label", "join", "preprocess", "train", "evaluate", "compare", *RELEASE)
+"""Of a retraining; those of a training are in it, in their order."""
+MONITORING_STEPS = ("traffic", "monitor", "alert")
+"""Of a monitor's run."""
 DOCUMENTS = {
     "ingest": ("rows", "splits.json"),
     "label": ("labels", "labelling.json"),
+    "join": ("joined", "joined.json"),
     "evaluate": ("evaluation", "evaluation.json"),
+    "compare": ("comparison", "comparison.json"),
+    "convert": ("converted", "web.json"),
+    "features": ("features", "features.json"),
     "register": ("registration", "registration.json"),
     "gate": ("decision", "gate.json"),
     "deploy": ("rollout", "deployment.json"),
+    "write-features": ("written", "written.json"),
+    "monitor": ("drift", "drift.json"),
+    "alert": ("alerted", "alert.json"),
 }
 """Step → the artifact that is a folder with its document, and the document's name."""
 WELL = ("SUCCEEDED", "SKIPPED")
@@ -70,7 +83,7 @@ def wait(jobs: Iterable[Any]) -> None:
 def steps(job: Any) -> tuple[Step, ...]:
     """The steps of an `aiplatform.PipelineJob` as they stand now, in the order of the pipeline."""
     details = {detail.task_name: detail for detail in job.task_details}
-    return tuple(_step(details[name]) for name in STEPS if name in details)
+    return tuple(_step(details[name]) for name in (*RETRAINING_STEPS, *MONITORING_STEPS) if name in details)
 
 
 def document(clients: Clients, job: Any, step: str) -> dict[str, Any]:

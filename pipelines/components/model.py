@@ -5,10 +5,11 @@ from kfp.dsl import Artifact, ClassificationMetrics, Dataset, Input, Metrics, Mo
 
 
 @dsl.component(base_image="training", install_kfp_package=False)
-def train(task: str, prepared: Input[Dataset], model: Output[Model], metrics: Output[Metrics]) -> None:
-    """Train the task's model and export it in every format that is served."""
+def train(task: str, prepared: Input[Dataset], rows: Input[Dataset], model: Output[Model], metrics: Output[Metrics]) -> None:
+    """Train the task's model, export it in every format that is served, and keep what its traffic will be held against."""
     from pathlib import Path
 
+    from ml.drift import baseline
     from ml.tasks import module
 
     folder = Path(model.path)
@@ -16,6 +17,7 @@ def train(task: str, prepared: Input[Dataset], model: Output[Model], metrics: Ou
         if isinstance(value, int | float):
             metrics.log_metric(name, value)
     module(task).export(folder / "model.keras", Path(prepared.path), folder)
+    baseline.build(folder, Path(rows.path) / "rows.parquet", folder / baseline.FOLDER)
     model.metadata.update(framework="keras", task=task)
 
 

@@ -7,7 +7,8 @@ from kfp import dsl
 
 from environments.schema import Training
 from environments.tasks import Tasks
-from pipelines.components import data, model, release
+from pipelines.components import data, features, model, release, web
+from pipelines.definitions.steps import Steps
 
 NAME = "training"
 
@@ -22,18 +23,8 @@ def define(tasks: Tasks, images: Mapping[str, str], machine: Training) -> Callab
         machine: what the steps that compute run on.
     """
     containers = {task.name: images[task.image] for task in tasks.tasks}
-
-    def pure(step: dsl.PipelineTask) -> dsl.PipelineTask:
-        """A step whose outputs follow from its inputs and its image: cached."""
-        name = step.container_spec.image
-        step.set_container_image(images[name])
-        if name == "training":
-            step.set_cpu_limit(machine.machine_type.rsplit("-", 1)[-1])
-        return step
-
-    def effect(step: dsl.PipelineTask) -> dsl.PipelineTask:
-        """A step that changes the registry or an endpoint: it looks at what is there instead of trusting a cache."""
-        return step.set_container_image(images[step.container_spec.image]).set_caching_options(False)
+    steps = Steps(images, machine)
+    pure, effect = steps.pure, steps.effect
 
     @dsl.pipeline(name=NAME, description="Raw rows to a serving version, with a gate before the traffic")
     def pipeline(environment: str, task: str, rows_uri: str, declared: bool) -> None:
@@ -41,15 +32,27 @@ def define(tasks: Tasks, images: Mapping[str, str], machine: Training) -> Callab
         rows = pure(data.ingest(raw=raw.output)).outputs["rows"]
         labels = pure(data.label(environment=environment, task=task, rows=rows)).outputs["labels"]
         prepared = pure(data.preprocess(task=task, rows=rows, labels=labels)).outputs["prepared"]
-        training = pure(model.train(task=task, prepared=prepared))
-        if machine.accelerator is not None:
-            training.set_accelerator_type(machine.accelerator.type).set_accelerator_limit(machine.accelerator.count)
-        trained = training.outputs["model"]
+        trained = steps.learning(model.train(task=task, prepared=prepared, rows=rows)).outputs["model"]
         evaluation = pure(model.evaluate(model=trained, rows=rows)).outputs["evaluation"]
-        registered = release.register(environment=environment, task=task, containers=containers, model=trained, evaluation=evaluation)
+        registered = release.register(
+            environment=environment,
+            task=task,
+            containers=containers,
+            rows_uri=rows_uri,
+            declared=declared,
+            labelled=[],
+            model=trained,
+            evaluation=evaluation,
+        )
         version = effect(registered).outputs["Output"]
         decided = release.gate(environment=environment, task=task, declared=declared, version=version, evaluation=evaluation)
         with dsl.If(effect(decided).outputs["Output"] == "passed", name="passed"):
-            effect(release.deploy(environment=environment, task=task, version=version))
+            converted = pure(web.convert(model=trained)).outputs["converted"]
+            computed = pure(features.features(rows=rows, model=trained)).outputs["features"]
+            attached = effect(web.attach(environment=environment, task=task, version=version, converted=converted)).output
+            deployed = effect(release.deploy(environment=environment, task=task, version=version, rows=rows, converted=attached))
+            # Only then: vectors of a model that was refused would take the place of those that are served.
+            with dsl.If(deployed.outputs["Output"] == "serving", name="serving"):
+                effect(features.write_features(environment=environment, task=task, features=computed))
 
     return cast(Callable[..., Any], pipeline)

@@ -104,6 +104,10 @@ def label(clients: Clients, task: str, version: str, labels: Mapping[str, str]) 
 
 def crown(clients: Clients, task: str, version: str) -> None:
     """Make a version the champion, which is also the default version; the alias leaves the former champion by itself."""
-    aiplatform = clients.vertex()
-    registry = aiplatform.models.ModelRegistry(clients.names.model(task))
-    registry.add_version_aliases([CHAMPION, "default"], version)
+    alias(clients, task, version, CHAMPION, "default")
+
+
+def alias(clients: Clients, task: str, version: str, *aliases: str) -> None:
+    """Move aliases to a version; they leave the version that had them by themselves."""
+    registry = clients.vertex().models.ModelRegistry(clients.names.model(task))
+    registry.add_version_aliases(list(aliases), version)

@@ -1,5 +1,7 @@
-"""Which model version an endpoint's traffic goes to.
+"""Which model version an endpoint's traffic goes to, and which models the web page uses.
 
-`deployment` puts one version in front of all traffic. The endpoint is Terraform's; what is deployed to it and the traffic
-split are ours, so the stack ignores changes of those fields.
+`promotion` is where to start reading: it releases a version and takes it back. `canary` moves the traffic by steps, `gates` decides
+at each of them from the answers that `probing` gets, `deployment` deploys and puts one version in front of all traffic, `web` does
+the same for the page. The endpoint is Terraform's; what is deployed to it and the traffic split are ours, so the stack ignores
+changes of those fields.
 """

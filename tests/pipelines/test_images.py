@@ -46,22 +46,29 @@ def test_the_container_starts_what_images_yaml_says(image: str) -> None:
 def test_a_container_runs_as_an_ordinary_user_with_hashed_packages_of_a_tagged_base(image: str) -> None:
     content = dockerfile(image)
     assert re.findall(r"^USER (.*)$", content, re.MULTILINE) == ["10001"]
-    assert "--require-hashes" in content
-    assert re.search(r"^ARG BASE=python:3\.\d+\.\d+-slim-\w+$", content, re.MULTILINE)
+    if "slice" in IMAGES[image]:
+        assert "--require-hashes" in content
+        assert re.search(r"^ARG BASE=python:3\.\d+\.\d+-slim-\w+$", content, re.MULTILINE)
+    else:
+        assert "npm ci" in content
+        assert re.search(r"^ARG BASE=node:\d+\.\d+\.\d+-\w+-slim$", content, re.MULTILINE)
 
 
 @pytest.mark.parametrize("image", sorted(IMAGES))
 def test_a_container_holds_no_room_that_its_slice_does_not_need(image: str) -> None:
-    rooms = {source.split("/")[0] for source in re.findall(r"^COPY (?!--from|cloudbuild)(\S+) ", dockerfile(image), re.MULTILINE)}
+    rooms = {
+        source.split("/")[0] for source in re.findall(r"^COPY (?!--from|cloudbuild|package|\.npmrc)(\S+) ", dockerfile(image), re.MULTILINE)
+    }
     allowed = {
         "serving": {"ml", "serving"},
+        "serving-node": {"serving"},
         "training": {"environments", "ml"},
         "pipelines": {"environments", "releases", "ml", "serving", "pipelines"},
     }
     assert rooms == allowed[image]
 
 
-@pytest.mark.parametrize("image", sorted(IMAGES))
+@pytest.mark.parametrize("image", sorted(image for image in IMAGES if "slice" in IMAGES[image]))
 def test_a_slice_is_locked_to_the_versions_that_the_tests_run_with(image: str) -> None:
     slice_pins = pins(CLOUDBUILD / f"requirements-{IMAGES[image]['slice']}.lock")
     assert slice_pins
@@ -85,8 +92,7 @@ def test_the_build_step_builds_what_the_repository_does_not_hold(tmp_path: Path)
     docker = tmp_path / "docker"
     docker.write_text(f'#!/bin/sh\n[ "$1" != pull ] || exec test "$3" = host/p/r/serving:2\necho "$@" >> {tmp_path}/notes\n')
     docker.chmod(0o755)
-    (tmp_path / "images.txt").write_text("pipelines pipelines\nserving serving\n")
-    (tmp_path / "base.txt").write_text("python@sha256:base\n")
+    (tmp_path / "bases.txt").write_text("pipelines pipelines python@sha256:base\nserving serving python@sha256:base\n")
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "_REPOSITORY": "host/p/r", "_PIPELINES": "1", "_SERVING": "2"}
     subprocess.run(["bash"], input=build.replace("/workspace/", f"{tmp_path}/"), text=True, check=True, cwd=tmp_path, env=environment)
     [built] = (tmp_path / "notes").read_text().splitlines()
@@ -95,7 +101,11 @@ def test_the_build_step_builds_what_the_repository_does_not_hold(tmp_path: Path)
 
 
 def test_only_the_container_listens_beyond_loopback() -> None:
-    main = (ROOT / "serving" / "python" / "__main__.py").read_text(encoding="utf-8")
-    assert 'os.environ.get("SERVING_HOST", "127.0.0.1")' in main
-    assert "SERVING_HOST=0.0.0.0" in dockerfile("serving")
-    assert "0.0.0.0" not in main
+    for image, main, says in (
+        ("serving", "python/__main__.py", 'os.environ.get("SERVING_HOST", "127.0.0.1")'),
+        ("serving-node", "node/src/server.ts", 'process.env["SERVING_HOST"] ?? "127.0.0.1"'),
+    ):
+        source = (ROOT / "serving" / main).read_text(encoding="utf-8")
+        assert says in source
+        assert "0.0.0.0" not in source
+        assert "SERVING_HOST=0.0.0.0" in dockerfile(image)

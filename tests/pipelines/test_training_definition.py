@@ -10,7 +10,7 @@ from environments import Names, load, organisation
 from environments.loading import environment_names
 from pipelines import code, images
 from pipelines import compile as specification
-from pipelines.runs import DOCUMENTS, STEPS
+from pipelines.runs import DOCUMENTS, RELEASE, STEPS
 
 DIGESTS = {"pipelines": "sha256:0", "training": "sha256:1", "serving": "sha256:2"}
 
@@ -61,15 +61,24 @@ def test_a_gpu_is_asked_for_where_the_environment_trains_on_one(tmp_path: Path) 
 
 def test_only_steps_without_effects_are_cached(spec: dict[str, Any]) -> None:
     cached = {name for name, task in tasks_of(spec).items() if task.get("cachingOptions", {}).get("enableCache")}
-    effects = {"register", "gate", "deploy"}
+    effects = set(RELEASE) - {"convert", "features"}
     assert cached & set(STEPS) == set(STEPS) - effects
 
 
-def test_nothing_is_deployed_that_the_gate_did_not_pass(spec: dict[str, Any]) -> None:
-    assert "deploy" not in spec["root"]["dag"]["tasks"]
-    [condition] = [task for task in spec["root"]["dag"]["tasks"].values() if "triggerPolicy" in task]
-    assert condition["triggerPolicy"]["condition"] == "inputs.parameter_values['pipelinechannel--gate-Output'] == 'passed'"
-    assert list(spec["components"][condition["componentRef"]["name"]]["dag"]["tasks"]) == ["deploy"]
+def guarded(spec: dict[str, Any], dag: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The one condition in a DAG, and the DAG that waits for it."""
+    [condition] = [task for task in dag["tasks"].values() if "triggerPolicy" in task]
+    return condition["triggerPolicy"]["condition"], spec["components"][condition["componentRef"]["name"]]["dag"]
+
+
+def test_nothing_is_deployed_that_the_gate_did_not_pass_and_no_feature_is_written_of_what_does_not_serve(spec: dict[str, Any]) -> None:
+    assert not {"convert", "features", "attach", "deploy", "write-features"} & set(spec["root"]["dag"]["tasks"])
+    condition, passed = guarded(spec, spec["root"]["dag"])
+    assert condition == "inputs.parameter_values['pipelinechannel--gate-Output'] == 'passed'"
+    assert {"convert", "features", "attach", "deploy"} == {name for name, task in passed["tasks"].items() if "triggerPolicy" not in task}
+    condition, serving = guarded(spec, passed)
+    assert condition == "inputs.parameter_values['pipelinechannel--deploy-Output'] == 'serving'"
+    assert list(serving["tasks"]) == ["write-features"]
 
 
 def test_no_step_installs_packages_when_it_runs(spec: dict[str, Any]) -> None:
@@ -80,8 +89,8 @@ def test_no_step_installs_packages_when_it_runs(spec: dict[str, Any]) -> None:
 
 def test_every_document_that_a_report_reads_is_an_artifact_of_its_step(spec: dict[str, Any]) -> None:
     assert set(tasks_of(spec)) >= set(STEPS)
-    for step, (artifact, _) in DOCUMENTS.items():
-        assert artifact in spec["components"][f"comp-{step}"]["outputDefinitions"]["artifacts"]
+    for step in DOCUMENTS.keys() & set(STEPS):
+        assert DOCUMENTS[step][0] in spec["components"][f"comp-{step}"]["outputDefinitions"]["artifacts"]
 
 
 def test_a_changed_source_file_or_package_changes_the_digest_of_our_source(tmp_path: Path) -> None:

@@ -13,23 +13,25 @@ import pytest
 from PIL import Image
 
 from environments.clients import Clients
-from ml.data.rows import digest, schema, write
+from ml.data.rows import digest, read, schema, write
 from pipelines import images, runs
 from pipelines.submit import submit
+from serving import features
 from serving.registry import versions
+from tests.pipelines import declared
 
 TASK = "vision"
 SHAPES = {"square": (12, 12), "flat": (3, 14), "tall": (14, 3)}
 
 
-def picture(shape: str, random: np.random.Generator) -> bytes:
-    """A bright rectangle somewhere on a noisy ground, as PNG."""
+def picture(shape: str, random: np.random.Generator, inverted: bool = False) -> bytes:
+    """A bright rectangle somewhere on a noisy dark ground, or the other way round, as PNG."""
     pixels = random.integers(0, 40, (28, 28), dtype=np.uint8)
     height, width = SHAPES[shape]
     top, left = random.integers(0, 28 - height), random.integers(0, 28 - width)
     pixels[top : top + height, left : left + width] = 220
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
+    Image.fromarray(255 - pixels if inverted else pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -46,7 +48,7 @@ def drawn(out: Path, rows: int, truthful: bool = True) -> Path:
 
 @pytest.fixture
 def clients(google_cloud: dict[str, Any]) -> Iterator[Clients]:
-    """Clients of a project with its buckets and the task's endpoint, as Terraform declares them."""
+    """Clients of a project with its buckets, the task's features and its endpoint, as Terraform declares them."""
     clients = Clients.of("local")
     storage, aiplatform = clients.storage(), clients.vertex()
     for purpose in clients.names.BUCKETS:
@@ -54,6 +56,7 @@ def clients(google_cloud: dict[str, Any]) -> Iterator[Clients]:
         if not bucket.exists():
             storage.create_bucket(bucket)
     images.build(clients)
+    declared.features(clients, TASK)
     endpoint = aiplatform.Endpoint.create(display_name=TASK, endpoint_id=clients.names.endpoint_id(TASK))
     yield clients
     endpoint.delete(force=True)
@@ -77,6 +80,7 @@ def train(clients: Clients, rows: Path) -> runs.Run:
 
 def test_a_run_ends_at_the_endpoint_and_its_rerun_computes_nothing_again(clients: Clients, tmp_path: Path) -> None:
     rows = drawn(tmp_path / "rows.parquet", 200)
+    table = read(rows)
     first = train(clients, rows)
     assert [step.name for step in first.steps] == list(runs.STEPS)
     assert first.documents["gate"]["passed"] is True
@@ -89,10 +93,23 @@ def test_a_run_ends_at_the_endpoint_and_its_rerun_computes_nothing_again(clients
     champion = versions.find(clients, TASK, "champion")
     assert champion is not None
     assert champion.labels["gate"] == "passed"
+    row = table["id"][0].as_py()
+    served = features.read(clients, TASK, [row])[row]
+    assert (served["label"], served["embedding_model"]) == (table["label"][0].as_py(), first.documents["features"]["embedding_model"])
+    assert len(served["embedding"]) == first.documents["features"]["width"]
 
     again = train(clients, rows)
-    assert [step.name for step in again.steps if step.cached] == ["ingest", "label", "preprocess", "train", "evaluate"]
+    assert [step.name for step in again.steps if step.cached] == [
+        "ingest",
+        "label",
+        "preprocess",
+        "train",
+        "evaluate",
+        "convert",
+        "features",
+    ]
     assert again.documents["register"]["created"] is False
+    assert (first.documents["write-features"]["rows"], again.documents["write-features"]["rows"]) == (len(table), 0)
     assert again.documents["deploy"] == {**first.documents["deploy"], "changed": False, "undeployed": []}
     assert json.dumps(again.documents["evaluate"]) == json.dumps(first.documents["evaluate"])
 
@@ -111,7 +128,7 @@ def test_a_run_that_is_under_way_is_joined_and_not_started_again(clients: Client
 def test_a_model_that_learned_nothing_is_registered_as_refused_and_never_serves(clients: Clients, tmp_path: Path) -> None:
     run = train(clients, drawn(tmp_path / "rows.parquet", 200, truthful=False))
     assert run.documents["gate"]["passed"] is False
-    assert "deploy" not in run.documents
+    assert not {"deploy", "write-features"} & run.documents.keys()
     assert clients.vertex().Endpoint(clients.names.endpoint(TASK)).list_models() == []
     challenger = versions.find(clients, TASK, "challenger")
     assert challenger is not None

@@ -2,35 +2,17 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from environments.clients import Clients
 from serving.registry import artifact, evaluation, versions
 from serving.rollout.deployment import RolloutError, deploy
-from tests.serving.conftest import CLASSES
+from tests.serving.conftest import CLASSES, TASK
 from tests.serving.test_process import png
 
-TASK = "vision"
 EVALUATION = {"accuracy": 0.9, "macro_f1": 0.88, "classes": CLASSES, "confusion": [[3, 0, 0], [0, 3, 1], [0, 0, 3]]}
-
-
-@pytest.fixture
-def clients(google_cloud: dict[str, Any]) -> Iterator[Clients]:
-    """Clients of a project with a models bucket and the endpoint of the task, as Terraform declares them."""
-    clients = Clients.of("local")
-    storage, aiplatform = clients.storage(), clients.vertex()
-    bucket = storage.bucket(clients.names.bucket("models"))
-    if not bucket.exists():
-        storage.create_bucket(bucket)
-    endpoint = aiplatform.Endpoint.create(display_name="vision", endpoint_id=clients.names.endpoint_id(TASK))
-    yield clients
-    endpoint.delete(force=True)
-    if versions.find(clients, TASK, "default"):
-        aiplatform.Model(clients.names.model(TASK)).delete()
 
 
 @pytest.fixture
