@@ -84,10 +84,11 @@ test: setup ## the tests that take seconds
 test-all: setup ## every test
 	@pytest
 
-lint: setup ## ruff, mypy, generated files, policies over every stack
+lint: setup ## ruff, mypy, tsc, generated files, policies over every stack
 	ruff check --no-cache .
 	ruff format --check .
 	mypy .
+	node node_modules/typescript/bin/tsc
 	python -m environments.schemas --check
 	python -m infra.schemas --check
 	python -m ml.export.golden --check

@@ -29,11 +29,16 @@ class Rows:
         """Digest of the rows with their splits, as frozen on this machine."""
         return str(json.loads((self.folder / SPLIT / "splits.json").read_text(encoding="utf-8"))["digest"])
 
+    @property
+    def split_table(self) -> Path:
+        """The rows with their splits."""
+        return self.folder / SPLIT / "rows.parquet"
+
     def frozen(self) -> list[dict[str, Any]]:
         """The test rows: id, content, label."""
         from ml.data.rows import read
 
-        rows: list[dict[str, Any]] = read(self.folder / SPLIT / "rows.parquet", split="test").to_pylist()
+        rows: list[dict[str, Any]] = read(self.split_table, split="test").to_pylist()
         return rows
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from playbook import PlaybookError
 from playbook.loop.ingest import Rows
 from playbook.loop.record import Record
 
-ASKED = 200
+ASKED = 500
 REQUEST_BYTES = 1_400_000
 """Vertex AI refuses prediction requests beyond 1.5 MB."""
 
@@ -32,6 +32,8 @@ class Answer:
     truth: str
     label: str
     confidence: float
+    scores: Mapping[str, float]
+    """Class → probability."""
 
     @property
     def right(self) -> bool:
@@ -77,12 +79,12 @@ def ask(clients: Clients, rows: Rows, splits_digest: str, record: Record) -> Ans
         answers: list[Answer] = []
         times: list[float] = []
         asked = fitting(frozen[:ASKED], task)
-        for batch in _batches(asked):
+        for batch in batches(asked):
             began = time.monotonic()
-            prediction = endpoint.predict(instances=[_instance(row["content"]) for row in batch], timeout=TIMEOUT_SECONDS)
+            prediction = endpoint.predict(instances=[instance(row["content"]) for row in batch], timeout=TIMEOUT_SECONDS)
             times.append((time.monotonic() - began) * 1000)
             answers += [
-                Answer(row["id"], row["content"], row["label"], said["label"], float(said["confidence"]))
+                Answer(row["id"], row["content"], row["label"], said["label"], float(said["confidence"]), dict(said["scores"]))
                 for row, said in zip(batch, prediction.predictions, strict=True)
             ]
         found = Answers(
@@ -133,11 +135,12 @@ def _size(row: dict[str, Any]) -> int:
     return (len(json.dumps(content)) if isinstance(content, str) else len(content) * 4 // 3) + 20
 
 
-def _instance(content: bytes | str) -> dict[str, str]:
+def instance(content: bytes | str) -> dict[str, str]:
+    """The content as the serving contract takes it."""
     return {"text": content} if isinstance(content, str) else {"b64": base64.b64encode(content).decode()}
 
 
-def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     """Up to 50 rows, and no more than fit into one request."""
     batch: list[dict[str, Any]] = []
     size = 0

@@ -1,4 +1,4 @@
-"""The loop: provision and ingest side by side, train, evaluate, register, gate and deploy in pipelines, predict, report."""
+"""The loop: provision and ingest side by side, train to a served model in pipelines, predict, close the loop, report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from environments import Names, load, organisation, tasks
 from playbook import address
+from playbook.loop import parity
+from playbook.loop.beside import beside
+from playbook.loop.closing import Closed, Served, close, shared_out
 from playbook.loop.ingest import Rows, ingest, upload
+from playbook.loop.memory import Memory
 from playbook.loop.predict import ask
 from playbook.loop.provision import provision
 from playbook.loop.record import Record
 from playbook.loop.results import Result
+from playbook.loop.retraining import Consumer
 from playbook.loop.sources import choose
 from playbook.report import page
 
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
 HEAVY = ("google.cloud.aiplatform", "google.cloud.storage", "kfp", "ml.data.ingest", "ml.data.splits")
 """What the loop imports in any case: seconds that pass while the local Google Cloud starts and Terraform plans."""
 
+PAGE = Path(__file__).parents[2] / "serving" / "web" / "dist"
 AT_ONCE = 2
 """Tasks that train at a time: two fill the cores of a laptop."""
 
@@ -65,7 +71,7 @@ def loop(environment: str, emulator: bool, data: Sequence[Path], state: Path, ou
             imported.result()
             _images(result)
             logging.disable(logging.INFO)  # the libraries' own progress; ours says the same in a line
-            _models(result, ingested.result())
+            _models(result, ingested.result(), state / "loop" / environment)
     except BaseException as error:
         result.failure = (str(error) or "interrupted").strip()
         raise
@@ -105,46 +111,77 @@ def _images(result: Result) -> None:
         outcome.detail = f"{len(digests)} images of source {images.source()[:12]}" + ("" if new else ", which were built before")
 
 
-def _models(result: Result, rows: list[Rows]) -> None:
-    """Train, deploy and ask the model of every task, `AT_ONCE` at a time."""
+def _page(clients: Clients) -> None:
+    """Publish the web page; what it shows follows the endpoint."""
+    from serving.rollout import web
+
+    web.publish_page(clients, PAGE)
+
+
+def _models(result: Result, rows: list[Rows], memory: Path) -> None:
+    """Take the model of every task through the loop, `AT_ONCE` at a time, and compare the engines once all of them answer."""
     from environments.clients import Clients
 
     clients, turn = Clients(result.names), threading.BoundedSemaphore(AT_ONCE)
     result.rows = {found.source.task.name: found for found in rows}
-    models = [beside(partial(_model, result, clients, task, turn)) for task in result.rows]
-    failures = [error for model in models if (error := model.exception()) is not None]
+    kept, page = Memory(clients, memory), beside(partial(_page, clients))
+    consumer = Consumer(clients, result.rows)
+    try:
+        answering = {task: threading.Event() for task in result.rows}
+        models = [beside(partial(_model, result, clients, task, turn, consumer, kept, answering)) for task in result.rows]
+        for answered in answering.values():
+            answered.wait()
+        page.result()
+        if result.served:
+            result.parity = parity.compare(list(result.served.values()), kept, result.record)
+        # Not before: a retraining moves the page, and the engines are compared on what the endpoint has answered.
+        consumer.start()
+        failures = [error for model in models if (error := model.exception()) is not None]
+    finally:
+        consumer.close()
     if failures:
         raise failures[0]
 
 
-def _model(result: Result, clients: Clients, task: str, turn: threading.BoundedSemaphore) -> None:
+def _model(
+    result: Result,
+    clients: Clients,
+    task: str,
+    turn: threading.BoundedSemaphore,
+    consumer: Consumer,
+    memory: Memory,
+    answering: dict[str, threading.Event],
+) -> None:
     from playbook.loop.training import train
+    from serving.rollout import deployment
 
+    try:
+        with turn:
+            rows, record = result.rows[task], result.record
+            result.uploaded[task] = upload(clients, rows, record)
+            run = result.runs[task] = train(clients, task, result.uploaded[task], bool(rows.dataset["declared"]), record)
+            if "deploy" not in run.documents:
+                return
+            # A loop that was killed in a canary has left a challenger with a share of the traffic, whose answers would count as this one's.
+            deployment.deploy(clients, task, str(run.documents["deploy"]["version"]))
+            answers = result.answers[task] = ask(clients, rows, run.documents["ingest"]["digest"], record)
+            version = clients.vertex().Model(clients.names.model(task), version=answers.model_version)
+            served = result.served[task] = Served(
+                clients, rows, result.uploaded[task], str(run.documents["register"]["version"]), answers, f"{version.uri}/web"
+            )
+    finally:
+        answering[task].set()
+    # A task that closes waits for the engines to be compared, and these for every task to answer: first all of them must have had a turn.
+    for answered in answering.values():
+        answered.wait()
     with turn:
-        rows, record = result.rows[task], result.record
-        result.uploaded[task] = upload(clients, rows, record)
-        run = result.runs[task] = train(clients, task, result.uploaded[task], bool(rows.dataset["declared"]), record)
-        if "deploy" in run.documents:
-            result.answers[task] = ask(clients, rows, run.documents["ingest"]["digest"], record)
-
-
-def beside(work: Callable[[], Found]) -> Future[Found]:
-    """Do `work` beside what follows, in a thread that does not hold up the end of the command."""
-    future: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future
+        result.closed[task] = Closed(shared_out(list(result.rows))[task])
+        close(served, consumer, memory, record, result.closed[task])
 
 
 def _last_words(result: Result, written: Path) -> str:
     if result.failure:
         return f"\nReport, as far as the run went: {written}"
-    verdict = "Every model passed its gate, is deployed and answers" if result.passed else "Not every model passed its gate"
+    verdict = "Every model passed its gate and answers, and its loop closed" if result.passed else "Not every loop closed"
     look = "make emulator, then open the console that it names" if result.emulated else "open the project in the Google Cloud console"
     return f"\n{verdict} ({result.record.elapsed:.1f} s).\nReport: {written}\nLook around in what was built: {look}."

@@ -14,9 +14,17 @@ LABELS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "ingest": lambda d: ", ".join(f"{d['counts'][name]:,} {name}" for name in ("train", "validation", "test")) + " rows",
     "label": lambda d: f"Gemini: {d['accepted']} of {d['rows']} accepted, agreement {shown(d['agreement'])}",
     "evaluate": lambda d: f"accuracy {d['accuracy']:.3f} on {d['rows']:,} frozen rows, majority class {d['majority_accuracy']:.3f}",
+    "features": lambda d: f"{', '.join(d['features'])} of {d['rows']:,} rows",
     "register": lambda d: f"version {d['version']}" + ("" if d["created"] else ", which the registry held already"),
     "gate": lambda d: ("passed: " if d["passed"] else "REFUSED: ") + "; ".join(d["reasons"]),
-    "deploy": lambda d: f"deployed model {d['deployed_model']} has all traffic",
+    "join": lambda d: f"{d['new']:,} new rows beside {d['frozen']:,} frozen ones",
+    "compare": lambda d: "; ".join(f"{part} rows {d[part]['difference']:+.3f}, {d[part]['verdict']}" for part in ("frozen", "new")),
+    "deploy": lambda d: (
+        f"deployed model {d['deployed_model']} has all traffic" if d["outcome"] == "serving" else f"{d['outcome'].upper()}: {d['text']}"
+    ),
+    "monitor": lambda d: f"{d['status'].upper()}: {d['reason']}",
+    "alert": lambda d: f"event {d['messages']['retraining']} to the retraining topic" if d["messages"] else "no event",
+    "write-features": lambda d: f"{d['rows']:,} rows appended, {d['entities']:,} entities" + (", synchronised" if d["online"] else ""),
 }
 """Step → its numbers in one line, from the document that it wrote."""
 
@@ -36,7 +44,21 @@ def train(clients: Clients, task: str, rows_uri: str, declared: bool, record: Re
     """
     from pipelines.submit import submit
 
-    job = submit(clients, task, rows_uri, declared)
+    return follow(clients, submit(clients, task, rows_uri, declared), task, record)
+
+
+def follow(clients: Clients, job: Any, lane: str, record: Record) -> runs.Run:
+    """Show each step of a run as it ends; the finished run.
+
+    Args:
+        clients: clients of the environment.
+        job: an `aiplatform.PipelineJob`.
+        lane: what its steps are called after.
+        record: where they are kept.
+
+    Raises:
+        RunError: when the run failed, naming the step.
+    """
     shown: set[str] = set()
     began = time.monotonic()
     while True:
@@ -44,16 +66,18 @@ def train(clients: Clients, task: str, rows_uri: str, declared: bool, record: Re
         for step in runs.steps(job):
             if step.ended and step.name not in shown:
                 shown.add(step.name)
-                record.add(_entry(clients, job, task, step, record))
+                record.add(_entry(clients, job, lane, step, record))
         if done:
             return runs.succeeded(runs.read(clients, job))
         # Often at first, when steps take seconds; rarely when they take hours.
-        time.sleep(min(10.0, max(0.2, (time.monotonic() - began) / 50)))
+        time.sleep(min(10.0, max(0.4, (time.monotonic() - began) / 50)))
 
 
-def _entry(clients: Clients, job: Any, task: str, step: runs.Step, record: Record) -> Step:
+def _entry(clients: Clients, job: Any, lane: str, step: runs.Step, record: Record) -> Step:
     started = step.started.timestamp() - record.began if step.started else record.elapsed
-    return Step(f"{task} · {step.name}", _status(step), max(0.0, started), step.seconds, _detail(clients, job, step))
+    if started < 0 and step.ended:  # of a run that an earlier loop has started
+        return Step(f"{lane} · {step.name}", "cached", record.elapsed, 0.0, _detail(clients, job, step))
+    return Step(f"{lane} · {step.name}", _status(step), max(0.0, started), step.seconds, _detail(clients, job, step))
 
 
 def _status(step: runs.Step) -> Status:

@@ -10,6 +10,10 @@ from playbook.loop.record import Step
 WIDTH = 960
 LABEL = 190
 ROW = 22
+CHARACTER = 5.6
+"""Pixels of one at the size of a bar's name; rather too many than too few."""
+TOUCHING = 0.05
+"""Seconds that two steps of a row may overlap: clocks of two processes."""
 TICKS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600)
 NUMBERED = 12
 """Up to so many classes a confusion matrix shows its numbers."""
@@ -18,40 +22,60 @@ LABELLED = 40
 
 
 def timeline(steps: Sequence[Step], wall: float) -> str:
-    """A Gantt chart of `steps` over `wall` seconds, one row a step, in the order in which they began.
+    """A Gantt chart of `steps` over `wall` seconds, a lane for each part of the loop, in the order in which they began.
 
-    A step called `vision · train` belongs to the group `vision`; each group has its own colour.
+    A step called `vision retrained · train` belongs to the lane `vision retrained`, which has the colour of `vision`. Steps of a
+    lane that overlap get rows of their own. A name is written where there is room; each bar says its own to whoever points at it.
     """
-    ordered = sorted(steps, key=lambda step: (step.started, step.started + step.seconds))
-    groups = list(dict.fromkeys(group(step) for step in ordered))
+    lanes = _lanes(steps)
+    colours = list(dict.fromkeys(lane.split()[0] for lane in lanes))
     scale = (WIDTH - LABEL - 60) / max(wall, 0.001)
-    height = ROW * len(ordered) + 26
+    height = ROW * sum(map(len, lanes.values())) + 26
     spacing = next((tick for tick in TICKS if wall / tick <= 10), TICKS[-1])
     parts = [f'<svg class="timeline" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="Timeline of the run">']
     for number in range(int(wall / spacing) + 1):
         x = LABEL + number * spacing * scale
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height - 20}"/>')
         parts.append(f'<text class="tick" x="{x:.1f}" y="{height - 6}">{number * spacing:g} s</text>')
-    for row, step in enumerate(ordered):
-        y = row * ROW
-        x, length = LABEL + step.started * scale, max(step.seconds * scale, 2)
-        kind = f"bar lane{groups.index(group(step)) % 5} {step.status}"
-        parts.append(
-            f"<g><title>{escape(step.name)}: {step.seconds:.1f} s, {step.status}. {escape(step.detail)}</title>"
-            f'<text class="row" x="{LABEL - 10}" y="{y + 15}">{escape(step.name)}</text>'
-            f'<rect class="{kind}" x="{x:.1f}" y="{y + 4}" width="{length:.1f}" height="{ROW - 8}" rx="2"/>'
-            f'<text class="seconds" x="{x + length + 5:.1f}" y="{y + 15}">{_seconds(step)}</text></g>'
-        )
+    y = 0
+    for lane, rows in lanes.items():
+        parts.append(f'<text class="row" x="{LABEL - 10}" y="{y + 15}">{escape(lane)}</text>')
+        for row in rows:
+            ends = [*(LABEL + step.started * scale for step in row[1:]), float(WIDTH)]
+            kind = f"bar lane{colours.index(lane.split()[0]) % 5}"
+            for step, end in zip(row, ends, strict=True):
+                parts.append(_bar(step, kind, LABEL + step.started * scale, y, max(step.seconds * scale, 2), end))
+            y += ROW
     return "".join((*parts, "</svg>"))
 
 
-def group(step: Step) -> str:
-    """The part of a step's name before the dot."""
-    return step.name.split(" · ")[0]
+def _lanes(steps: Sequence[Step]) -> dict[str, list[list[Step]]]:
+    """Lane → rows of steps that do not overlap."""
+    lanes: dict[str, list[list[Step]]] = {}
+    for step in sorted(steps, key=lambda step: (step.started, step.started + step.seconds)):
+        rows = lanes.setdefault(step.name.split(" · ")[0], [])
+        free = next((row for row in rows if row[-1].started + row[-1].seconds <= step.started + TOUCHING), None)
+        if free is None:
+            rows.append([step])
+        else:
+            free.append(step)
+    return lanes
 
 
-def _seconds(step: Step) -> str:
-    return "cached" if step.status == "cached" else f"{step.seconds:.1f}"
+def _bar(step: Step, kind: str, x: float, y: int, length: float, end: float) -> str:
+    """A step from `x` on; `end` is where the next of its row begins."""
+    name = step.name.split(" · ")[-1]
+    said = f"{name} {step.seconds:.1f}" if step.status in ("done", "failed") else name
+    width = len(said) * CHARACTER + 8
+    label = ""
+    if width <= length:
+        label = f'<text class="inside" x="{x + 4:.1f}" y="{y + 15}">{escape(said)}</text>'
+    elif x + length + width <= end:
+        label = f'<text class="seconds" x="{x + length + 4:.1f}" y="{y + 15}">{escape(said)}</text>'
+    return (
+        f"<g><title>{escape(step.name)}: {step.seconds:.1f} s, {step.status}. {escape(step.detail)}</title>"
+        f'<rect class="{kind} {step.status}" x="{x:.1f}" y="{y + 3}" width="{length:.1f}" height="{ROW - 6}" rx="2"/>{label}</g>'
+    )
 
 
 def scale(accuracy: float, interval: tuple[float, float] | None, marks: Sequence[tuple[str, float]]) -> str:

@@ -1,4 +1,20 @@
-"""`report.json`: the run in numbers, for programs. Every number is copied from the document of the step that computed it."""
+"""`report.json`: the run in numbers, for programs. Every number is copied from the document of the step that computed it.
+
+Keys:
+    outcome, failure: `passed` or `failed`, and why.
+    environment, project, address, began, wall_seconds: which run this is.
+    steps: name, status, started, seconds and detail of each.
+    infrastructure: what Terraform has done, by stack.
+    data: task → what was ingested, and its address.
+    models: task → what the training measured, registered, deployed, and what the endpoint answered.
+    parity: task → `engines` beside the endpoint, `variants` of the converted model with accuracy and bytes, `node_server`.
+    drift: task → window (`control`, `shifted`) → the monitor's verdict with its tests, harm, drivers (no content) and alert.
+    rollout: task → the `retrained` challenger, the one that was `refused`, the one `rolled_back`, the states of the `traffic`, and
+        what is `serving` at the end; `skipped` says why nothing was retrained.
+    fallbacks: what took the place of the real thing.
+    evidence: what each kind of result proves.
+A run that failed has what was known by then: tasks and parts that it did not reach are missing or null.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +24,14 @@ from typing import Any
 
 from playbook.loop.results import Result
 from playbook.report.evidence import evidence
+from playbook.report.sections import drift, parity, rollout, training
 
 
 def summarise(result: Result) -> dict[str, Any]:
     """The content of `report.json`."""
     record = result.record
     began = datetime.fromtimestamp(record.began, UTC)
-    return {
+    summary = {
         "outcome": "passed" if result.passed else "failed",
         "failure": result.failure,
         "environment": result.names.environment.name,
@@ -25,35 +42,15 @@ def summarise(result: Result) -> dict[str, Any]:
         "steps": [{**asdict(step), "started": round(step.started, 3), "seconds": round(step.seconds, 3)} for step in record.steps],
         "infrastructure": asdict(result.provisioned) if result.provisioned else None,
         "data": {task: {**rows.dataset, "uri": result.uploaded.get(task)} for task, rows in result.rows.items()},
-        "models": {task: _model(result, task) for task in result.rows if task in result.runs},
+        "models": {task: training.numbers(result, task) for task in result.rows if task in result.runs},
+        "parity": {task: parity.numbers(result, task) for task in result.rows},
+        "drift": {task: drift.numbers(result, task) for task in result.rows},
+        "rollout": {task: rollout.numbers(result, task) for task in result.rows},
         "fallbacks": fallbacks(result),
-        "evidence": [asdict(found) for found in evidence(result.emulated, stand_in(result), began.date())],
     }
-
-
-def _model(result: Result, task: str) -> dict[str, Any]:
-    run = result.runs[task]
-    documents = run.documents
-    answers = result.answers.get(task)
-    measured = {key: value for key, value in documents.get("evaluation", documents.get("evaluate", {})).items() if key != "samples"}
     return {
-        "accuracy": measured.get("accuracy"),
-        "evaluation": measured,
-        "labelling": documents.get("label"),
-        "gate": documents.get("gate"),
-        "registration": documents.get("register"),
-        "deployment": documents.get("deploy"),
-        "pipeline": run.job,
-        "predictions": answers
-        and {
-            "asked": len(answers.answers),
-            "frozen_rows": answers.frozen,
-            "accuracy": answers.accuracy,
-            "requests": answers.requests,
-            "median_milliseconds": round(answers.milliseconds, 1),
-            "deployed_model": answers.deployed_model,
-            "model_version": answers.model_version,
-        },
+        **summary,
+        "evidence": [asdict(found) for found in evidence(result.emulated, stand_in(result), began.date(), _reached(summary))],
     }
 
 
@@ -70,4 +67,19 @@ def fallbacks(result: Result) -> list[str]:
         found.append("Google Cloud: the local Google Cloud answered for Google's hosts")
         found.append(f"Gemini: small models on this machine answered in its place ({', '.join(models) or 'not asked in this run'})")
         found.append("Containers: the images' entry points ran as processes of this machine")
+        found.append("E-mail: what alert policies send goes to the local inbox and to no mail server")
+    if parity.without_browser(result):
+        found.append("Chromium: none on this machine, so nobody opened the page; Node alone stands for TensorFlow.js ('make doctor')")
     return found
+
+
+def _reached(summary: dict[str, Any]) -> set[str]:
+    """The parts of the loop's second half that have something to prove."""
+    tasks = summary["rollout"].values()
+    found = {
+        "parity": any(one["engines"] for one in summary["parity"].values()),
+        "drift": any(window.get("tests") for one in summary["drift"].values() for window in one.values()),
+        "rollout": any(one.get("traffic") for one in tasks),
+        "features": any(model["features"] for model in summary["models"].values()),
+    }
+    return {name for name, there in found.items() if there}

@@ -39,8 +39,10 @@ def findings() -> Iterator[Finding]:
     node = machine.node()
     yield (
         Finding("there", "node", node.said)
-        if node
-        else Finding("fetched", "node", "none, or older than 20", "60 MB from the package registry", "or install Node 20 or later")
+        if node and machine.npm()
+        else Finding(
+            "fetched", "node", "none with npm, or older than 20", "60 MB from the package registry", "or install Node 20 or later, and npm"
+        )
     )
     terraform = machine.terraform()
     yield (
@@ -69,6 +71,14 @@ def findings() -> Iterator[Finding]:
         )
     else:
         yield _step(done, "providers", "a download, once")
+    yield _step(done, "javascript", "20 seconds and 150 MB, once")
+    yield _step(done, "bundles", "a second, after each change")
+    browser = machine.browser()
+    yield (
+        Finding("there", "browser", browser)
+        if browser
+        else Finding("missing", "browser", "no Chromium", "the web page is not checked, and the report says so", "install chromium")
+    )
     yield _step(done, "data", "a download of 40 MB, once")
     yield from _resources(needed=not done["packages"])
 
@@ -110,7 +120,7 @@ def _there(found: bool) -> str:
 
 def _step(done: dict[str, bool], name: str, costs: str) -> Finding:
     if done[name]:
-        return Finding("there", name, "as locked" if name == "packages" else "ready")
+        return Finding("there", name, "as locked" if name in ("packages", "javascript") else "ready")
     return Finding("fetched", name, "not yet", costs, "make setup (every verb that needs it does it)")
 
 

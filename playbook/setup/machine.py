@@ -78,6 +78,17 @@ def node() -> Tool | None:
     return tool("node", NODE)
 
 
+def npm() -> str | None:
+    """Path of the machine's own npm, which some distributions ship apart from Node."""
+    return shutil.which("npm", path=search_path())
+
+
+def browser() -> str | None:
+    """Path of a Chromium, in which the web page can be checked."""
+    found = (shutil.which(name, path=search_path()) for name in ("chromium", "chromium-browser", "google-chrome"))
+    return next(filter(None, found), None)
+
+
 def terraform() -> Tool | None:
     """The machine's own Terraform or OpenTofu, when it is recent enough."""
     return tool("terraform", TERRAFORM) or tool("tofu", TERRAFORM)

