@@ -141,8 +141,8 @@ def test_the_loop_runs_on_a_users_pictures_and_on_a_table_with_dozens_of_classes
     assert [again["models"][task]["registration"]["version"] for task in ("vision", "nlp")] == [
         report["models"][task]["registration"]["version"] for task in ("vision", "nlp")
     ]
-    trained = [step for step in again["steps"] if step["name"].endswith("· train")]
-    assert [step["status"] for step in trained] == ["cached", "cached"]
+    trained = {step["name"]: step["status"] for step in again["steps"] if step["name"].endswith("· train")}
+    assert (trained["vision · train"], trained["nlp · train"]) == ("cached", "cached")
 
 
 def test_a_loop_that_is_killed_at_every_step_ends_like_one_that_was_not(tmp_path: Path) -> None:
