@@ -22,8 +22,8 @@ from playbook.loop.record import Record
 from playbook.loop.training import follow
 
 EPOCHS_OF_NONSENSE = 1
-WAIT_SECONDS = 60.0
-"""For an event to arrive."""
+WAIT_SECONDS = 150.0
+"""For an event to arrive; one that a killed loop had taken and not acknowledged comes again after its deadline."""
 
 
 class RetrainingFailed(PlaybookError):
