@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from environments.clients import Clients
 from infra.terraform import TerraformFailed, apply, bootstrap, destroy, plan, providers, validate, wrapped
 from infra.terraform.runner import Result, as_json
 from infra.terraform.stack import Events
+from tests.conftest import running_emulator
 
 ROOT = Path(wrapped.__file__).parents[2]
 NAMES = Names(organisation(), load("staging"))
@@ -178,8 +179,19 @@ def test_a_rehearsal_makes_its_state_bucket_by_itself(google_cloud: dict[str, An
     assert total(plan("prod", ["network"], tmp_path, rehearsal=True), "added") >= 3
 
 
+@pytest.fixture
+def empty_cloud(tmp_path: Path) -> Iterator[Path]:
+    """A local Google Cloud that nobody has used; the working folders for it."""
+    with running_emulator(tmp_path / "google-cloud") as described, pytest.MonkeyPatch.context() as patch:
+        for variable, value in described["environment"].items():
+            patch.setenv(variable, value)
+        bootstrap("local")
+        yield tmp_path / "terraform"
+
+
 @pytest.mark.long
-def test_everything_local_is_applied_and_destroyed(folder: Path) -> None:
+def test_everything_local_is_applied_and_destroyed(empty_cloud: Path) -> None:
+    folder = empty_cloud
     assert total(apply("local", [], folder), "added") >= 80
     assert all(result.counts.nothing for result in apply("local", [], folder))
     assert total(destroy("local", [], folder), "destroyed") >= 80
