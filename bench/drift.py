@@ -9,7 +9,6 @@ that were changed; `seconds` are of processor time, all threads.
 """
 
 import argparse
-import base64
 import os
 import sys
 import time
@@ -30,6 +29,7 @@ from ml.drift.injection import Row
 from ml.drift.window import Answered
 from ml.evaluation.classification import predictions
 from ml.export.preprocessing import Preprocessor
+from serving.instances import instance
 
 CACHE, TRAINED = Path(".playbook/data"), Path("build/train")
 Change = Callable[[list[Row], int], list[Row]]
@@ -119,7 +119,8 @@ def measure(task: str, cases: list[Case], repetitions: int, rows: int) -> list[s
             window = case.change([pool[at] for at in drawn], seed)
             probabilities = predictions(model, [row.content for row in window])
             answered = [
-                Answered(_instance(row), dict(zip(classes, p.tolist(), strict=True))) for row, p in zip(window, probabilities, strict=True)
+                Answered(instance(row.content), dict(zip(classes, p.tolist(), strict=True)))
+                for row, p in zip(window, probabilities, strict=True)
             ]
             started = time.process_time()
             detection = detect(model, answered, seed)
@@ -153,10 +154,6 @@ def _precision(detection: Detection, window: list[Row]) -> float:
     changed = {digest(row.content): row.changed for row in window}
     found = [changed[driver["id"]] for driver in detection.drivers]
     return float(np.mean(found)) if any(changed.values()) else float("nan")
-
-
-def _instance(row: Row) -> str | dict[str, str]:
-    return row.content if isinstance(row.content, str) else {"b64": base64.b64encode(row.content).decode()}
 
 
 if __name__ == "__main__":

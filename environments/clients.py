@@ -8,8 +8,9 @@ Nothing here knows an address. Imports are inside the methods, since each librar
 
 from __future__ import annotations
 
+import functools
 import importlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -34,20 +35,21 @@ class Clients:
     """Clients of Google Cloud for one environment."""
 
     names: Names
-    _kept: dict[str, storage.Client] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, environment: str) -> Clients:
         """Clients for the environment of that name."""
         return cls(Names(organisation(), load(environment)))
 
-    def storage(self) -> storage.Client:
-        """Cloud Storage, with the library's own retries and timeouts; the same client at every call, since it keeps its connections."""
+    @functools.cached_property
+    def _storage(self) -> storage.Client:
         from google.cloud import storage
 
-        if "storage" not in self._kept:
-            self._kept["storage"] = storage.Client(project=self.names.project)
-        return self._kept["storage"]
+        return storage.Client(project=self.names.project)
+
+    def storage(self) -> storage.Client:
+        """Cloud Storage, with the library's own retries and timeouts; the same client at every call, since it keeps its connections."""
+        return self._storage
 
     def bigquery(self) -> bigquery.Client:
         """BigQuery, with jobs where the data is."""

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, on
-from emulator.engines.bigquery.engine import parts
+from emulator.engines.bigquery.names import parts
 from emulator.engines.bigquery.rows import Unfit, accepted
 
 if TYPE_CHECKING:

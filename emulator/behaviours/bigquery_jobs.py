@@ -18,7 +18,7 @@ from emulator import discovery, validation
 from emulator.behaviours import Call, Json, Refusal, Response, at_start, on, route
 from emulator.behaviours.bigquery import first_row, page, with_rows
 from emulator.clock import etag
-from emulator.engines.bigquery.engine import name_of, reference_of
+from emulator.engines.bigquery.names import name_of, reference_of
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud

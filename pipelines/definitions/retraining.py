@@ -7,7 +7,8 @@ from kfp import dsl
 
 from environments.schema import Training
 from environments.tasks import Tasks
-from pipelines.components import data, features, model, release, retraining, web
+from pipelines.components import data, model, release, retraining
+from pipelines.definitions.releasing import release_if_passed
 from pipelines.definitions.steps import Steps
 
 NAME = "retraining"
@@ -50,12 +51,6 @@ def define(tasks: Tasks, images: Mapping[str, str], machine: Training) -> Callab
         decided = retraining.gate(
             environment=environment, task=task, declared=declared, version=version, evaluation=evaluation, comparison=comparison
         )
-        with dsl.If(effect(decided).outputs["Output"] == "passed", name="passed"):
-            converted = pure(web.convert(model=trained)).outputs["converted"]
-            computed = pure(features.features(rows=joined, model=trained)).outputs["features"]
-            attached = effect(web.attach(environment=environment, task=task, version=version, converted=converted)).output
-            deployed = effect(release.deploy(environment=environment, task=task, version=version, rows=joined, converted=attached))
-            with dsl.If(deployed.outputs["Output"] == "serving", name="serving"):
-                effect(features.write_features(environment=environment, task=task, features=computed))
+        release_if_passed(steps, environment, task, version, effect(decided).outputs["Output"], trained, joined)
 
     return cast(Callable[..., Any], pipeline)

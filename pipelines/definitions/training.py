@@ -7,7 +7,8 @@ from kfp import dsl
 
 from environments.schema import Training
 from environments.tasks import Tasks
-from pipelines.components import data, features, model, release, web
+from pipelines.components import data, model, release
+from pipelines.definitions.releasing import release_if_passed
 from pipelines.definitions.steps import Steps
 
 NAME = "training"
@@ -46,13 +47,6 @@ def define(tasks: Tasks, images: Mapping[str, str], machine: Training) -> Callab
         )
         version = effect(registered).outputs["Output"]
         decided = release.gate(environment=environment, task=task, declared=declared, version=version, evaluation=evaluation)
-        with dsl.If(effect(decided).outputs["Output"] == "passed", name="passed"):
-            converted = pure(web.convert(model=trained)).outputs["converted"]
-            computed = pure(features.features(rows=rows, model=trained)).outputs["features"]
-            attached = effect(web.attach(environment=environment, task=task, version=version, converted=converted)).output
-            deployed = effect(release.deploy(environment=environment, task=task, version=version, rows=rows, converted=attached))
-            # Only then: vectors of a model that was refused would take the place of those that are served.
-            with dsl.If(deployed.outputs["Output"] == "serving", name="serving"):
-                effect(features.write_features(environment=environment, task=task, features=computed))
+        release_if_passed(steps, environment, task, version, effect(decided).outputs["Output"], trained, rows)
 
     return cast(Callable[..., Any], pipeline)

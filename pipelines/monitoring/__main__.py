@@ -4,21 +4,18 @@ import argparse
 import os
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from environments import ConfigurationError
 from environments.clients import Clients
-from pipelines.images import ImagesError
 from pipelines.monitoring.start import submit
 from pipelines.monitoring.traffic import MonitoringError, moment
+from pipelines.submit import command
 
 HOURS = 24 * 366
 
 
 def main() -> int:
-    """Submit one run and print its resource name; 1 without images or where Google Cloud refuses it, 2 when what was asked for is wrong."""
-    from google.api_core.exceptions import GoogleAPICallError
-    from google.auth.exceptions import GoogleAuthError
-
+    """Submit one run; the exit status is that of `pipelines.submit.command`."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.monitoring", description=__doc__)
     parser.add_argument("--env", default=os.environ.get("ENV", "local"), help="environment (default: ENV, or local)")
     parser.add_argument("--task", required=True, help="name in environments/tasks.yaml")
@@ -29,22 +26,17 @@ def main() -> int:
     arguments = parser.parse_args()
     if not 0 < arguments.hours <= HOURS:
         parser.error(f"--hours must be above 0 and at most {HOURS}, otherwise there is no window to judge")
-    try:
+
+    def begin() -> Any:
         end = moment(arguments.end) if arguments.end else datetime.now(UTC)
         start = end - timedelta(hours=arguments.hours)
-        job = submit(Clients.of(arguments.env), arguments.task, start.isoformat(), end.isoformat())
-    except (ConfigurationError, KeyError, MonitoringError) as error:
-        print(error.args[0], file=sys.stderr)
-        return 2
-    except ImagesError as error:
+        return submit(Clients.of(arguments.env), arguments.task, start.isoformat(), end.isoformat())
+
+    try:
+        return command("pipelines.monitoring", arguments.env, begin)
+    except MonitoringError as error:
         print(error, file=sys.stderr)
-        return 1
-    except (GoogleAPICallError, GoogleAuthError) as error:
-        command = f"playbook run --env {arguments.env} -- python -m pipelines.monitoring …"
-        print(f"Google Cloud refused the run, and nothing was started: {error}. Mend that, or reach it by: {command}", file=sys.stderr)
-        return 1
-    print(job.resource_name)
-    return 0
+        return 2
 
 
 if __name__ == "__main__":

@@ -2,18 +2,16 @@
 
 import contextlib
 import hashlib
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from google.api_core.exceptions import AlreadyExists, NotFound
 
 from environments.clients import Clients
-from pipelines import compile as specification
-from pipelines import images
 from pipelines.definitions import retraining
 from pipelines.retraining.events import Event
+from pipelines.submit import compiled
+from pipelines.submit import start as start_run
 from serving.registry import origin, versions
 
 LABELLED = "labelled"
@@ -40,7 +38,7 @@ def start(clients: Clients, event: Event, again: bool = False) -> Any:
     Raises:
         RetrainingError: when no champion serves, it is not known what it has learned from, or nothing was labelled since.
     """
-    attempts = runs_of(clients, event)
+    attempts = _attempts(clients, event)
     if attempts and not (again and attempts[-1].has_failed):
         return attempts[-1]
     name = job_id(clients, event, len(attempts) + 1)
@@ -84,32 +82,18 @@ def submit(
         champion_uri: artifact folder of the champion.
         epochs: how long the challenger learns; 0 leaves it to the task's recipe.
     """
-    names, task = clients.names, event.task
-    aiplatform = clients.vertex()
-    parameters = {
-        "environment": names.environment.name,
-        "task": task,
+    inputs = {
         "rows_uri": rows_uri,
         "declared": declared,
         "labelled": list(labelled),
         "champion_uri": champion_uri,
         "epochs": epochs,
     }
-    with tempfile.TemporaryDirectory() as folder:
-        template = specification.write(names, Path(folder) / f"{retraining.NAME}.yaml", images.built(clients), retraining)
-        job = aiplatform.PipelineJob(
-            display_name=names.name(f"{retraining.NAME}-{task}"),
-            template_path=str(template),
-            job_id=job_id,
-            pipeline_root=names.uri("pipelines", retraining.NAME, task),
-            parameter_values=parameters,
-            labels={**names.labels, "task": task, "event": digest(event)},
-        )
+    with compiled(clients, retraining) as template:
         try:
-            job.submit(service_account=names.service_account("pipelines"), experiment=names.experiment(task))
+            return start_run(clients, retraining, template, job_id, event.task, inputs, {"event": digest(event)})
         except AlreadyExists:
-            return aiplatform.PipelineJob.get(f"{names.location}/pipelineJobs/{job_id}")
-    return job
+            return clients.vertex().PipelineJob.get(f"{clients.names.location}/pipelineJobs/{job_id}")
 
 
 def job_id(clients: Clients, event: Event, attempt: int = 1) -> str:
@@ -123,7 +107,7 @@ def digest(event: Event) -> str:
     return hashlib.sha256(f"{event.task} {event.id}".encode()).hexdigest()[:16]
 
 
-def runs_of(clients: Clients, event: Event) -> list[Any]:
+def _attempts(clients: Clients, event: Event) -> list[Any]:
     """The runs that there are of an event, oldest first."""
     found: list[Any] = []
     with contextlib.suppress(NotFound):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from environments.clients import Clients
+from pipelines.retraining.events import Event
 from pipelines.runs import Run
 from playbook.loop import node, retraining, watching
 from playbook.loop.beside import beside
@@ -92,6 +93,7 @@ def close(served: Served, consumer: retraining.Consumer, memory: Memory, record:
         scratch = Path(folder)
         # Before the monitor looks: its event starts a retraining at once, which needs something new to learn from.
         labelled = retraining.keep_labelled(clients, task, [row for row in sent["shifted"].rows if row.changed], scratch, record)
+        told_before = bool(sent["shifted"].window.job)
         for kind, one in sent.items():
             closed.watched[kind] = watching.watch(clients, task, one, record)
         drift = closed.watched["shifted"].documents["monitor"]
@@ -101,7 +103,7 @@ def close(served: Served, consumer: retraining.Consumer, memory: Memory, record:
         refused = partial(retraining.refuse_nonsense, clients, rows, served.version, labelled, scratch, record)
         # Side by side: neither waits for the other, and what learns nonsense never gets as far as the endpoint.
         nonsense = beside(refused) if "mislabelled" in closed.sabotage else None
-        closed.retrained = retraining.retrain(clients, task, drift["event_id"], consumer, record)
+        closed.retrained = retraining.retrain(clients, Event(drift["event_id"], task), told_before, consumer, record)
         closed.refused = nonsense.result() if nonsense else None
         if "permuted" in closed.sabotage:
             closed.rolled_back = retraining.roll_back_permuted(clients, rows, memory, scratch, record)

@@ -10,8 +10,9 @@ from typing import Any
 from environments.clients import TIMEOUT_SECONDS, Clients
 from playbook import PlaybookError
 from playbook.loop.memory import Memory
-from playbook.loop.predict import Answer, Answers, batches, instance
+from playbook.loop.predict import ROWS_PER_REQUEST, Answer, Answers
 from playbook.loop.record import Record
+from serving.instances import batches, instance
 
 IMAGE = "serving-node"
 SHARE = 50
@@ -89,14 +90,14 @@ def serve(clients: Clients, task: str, trained: str, said: Answers, address: str
 def _share(endpoint: Any, said: Answers, second: str, version: str) -> Shared:
     requests, labels = {"Python": 0, "Node": 0}, dict[str, str]()
     first = {answer.id: answer for answer in said.answers[:ROWS]}
-    asked = list(batches({"id": answer.id, "content": answer.content} for answer in first.values()))
+    asked = batches(first.values(), ROWS_PER_REQUEST, lambda answer: instance(answer.content))
     for _ in range(ROUNDS):
         for batch in asked:
-            prediction = endpoint.predict(instances=[instance(row["content"]) for row in batch], timeout=TIMEOUT_SECONDS)
+            prediction = endpoint.predict(instances=[instance(answer.content) for answer in batch], timeout=TIMEOUT_SECONDS)
             by_node = str(prediction.deployed_model_id) == second
             requests["Node" if by_node else "Python"] += 1
             if by_node:
-                labels |= {row["id"]: one["label"] for row, one in zip(batch, prediction.predictions, strict=True)}
+                labels |= {answer.id: one["label"] for answer, one in zip(batch, prediction.predictions, strict=True)}
         if all(requests.values()):
             break
     return Shared(version, requests, len(labels), sum(_same(first[row], label) for row, label in labels.items()))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +11,10 @@ from environments.clients import TIMEOUT_SECONDS, Clients
 from playbook import PlaybookError
 from playbook.loop.ingest import Rows
 from playbook.loop.record import Record
+from serving.instances import REQUEST_BYTES, batches, fits, instance
 
 ASKED = 500
-REQUEST_BYTES = 1_400_000
-"""Vertex AI refuses prediction requests beyond 1.5 MB."""
+ROWS_PER_REQUEST = 50
 
 
 class PredictionError(PlaybookError):
@@ -79,7 +77,7 @@ def ask(clients: Clients, rows: Rows, splits_digest: str, record: Record) -> Ans
         answers: list[Answer] = []
         times: list[float] = []
         asked = fitting(frozen[:ASKED], task)
-        for batch in batches(asked):
+        for batch in batches(asked, ROWS_PER_REQUEST, lambda row: instance(row["content"])):
             began = time.monotonic()
             prediction = endpoint.predict(instances=[instance(row["content"]) for row in batch], timeout=TIMEOUT_SECONDS)
             times.append((time.monotonic() - began) * 1000)
@@ -120,36 +118,10 @@ def fitting(rows: list[dict[str, Any]], task: str) -> list[dict[str, Any]]:
     Raises:
         PredictionError: when none does.
     """
-    found = [row for row in rows if _size(row) <= REQUEST_BYTES]
+    found = [row for row in rows if fits(instance(row["content"]))]
     if not found:
         raise PredictionError(
             f"Every frozen row of {task} is larger than the {REQUEST_BYTES:,} bytes that one request may have, so nothing can be asked. "
             "Make the pictures smaller."
         )
     return found
-
-
-def _size(row: dict[str, Any]) -> int:
-    """Bytes that the row takes in a request."""
-    content = row["content"]
-    return (len(json.dumps(content)) if isinstance(content, str) else len(content) * 4 // 3) + 20
-
-
-def instance(content: bytes | str) -> dict[str, str]:
-    """The content as the serving contract takes it."""
-    return {"text": content} if isinstance(content, str) else {"b64": base64.b64encode(content).decode()}
-
-
-def batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Up to 50 rows, and no more than fit into one request."""
-    batch: list[dict[str, Any]] = []
-    size = 0
-    for row in rows:
-        length = _size(row)
-        if batch and (len(batch) == 50 or size + length > REQUEST_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(row)
-        size += length
-    if batch:
-        yield batch

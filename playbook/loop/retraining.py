@@ -14,6 +14,7 @@ from environments import tasks
 from environments.clients import Clients
 from ml.drift.injection import Row
 from pipelines import runs
+from pipelines.retraining.events import Event
 from playbook import PlaybookError
 from playbook.loop import sabotage
 from playbook.loop.ingest import Rows
@@ -22,8 +23,8 @@ from playbook.loop.record import Record
 from playbook.loop.training import follow
 
 EPOCHS_OF_NONSENSE = 1
-WAIT_SECONDS = 150.0
-"""For an event to arrive; one that a killed loop had taken and not acknowledged comes again after its deadline."""
+WAIT_SECONDS = 60.0
+"""For an event to arrive."""
 
 
 class RetrainingFailed(PlaybookError):
@@ -41,12 +42,13 @@ class Consumer:
     def __init__(self, clients: Clients, waited: Iterable[str]) -> None:
         self._clients = clients
         self._jobs: dict[str, Future[Any]] = {task: Future() for task in waited}
-        self._ended = threading.Event()
+        self._begun, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
         """Begin to pull; events that came before are waiting."""
         self._thread.start()
+        self._begun.set()
 
     def _run(self) -> None:
         from pipelines.retraining.subscriber import pull
@@ -61,12 +63,22 @@ class Consumer:
                 if not future.done():
                     future.set_exception(error)
 
-    def job(self, task: str) -> Any:
-        """The retraining of a task, once its event has arrived.
+    def job(self, event: Event, told_before: bool) -> Any:
+        """The retraining of an event, once it has arrived; before `start` there is none.
+
+        Args:
+            event: what the monitor published.
+            told_before: in an earlier loop, which may have been killed with the message in its hands: it would come again late.
 
         Raises:
-            RetrainingFailed: when none arrives.
+            RetrainingFailed: when the event does not arrive.
         """
+        from pipelines.retraining.start import start
+
+        self._begun.wait()
+        if told_before:
+            return start(self._clients, event)
+        task = event.task
         try:
             return self._jobs[task].result(WAIT_SECONDS)
         except TookTooLong:
@@ -114,29 +126,26 @@ def keep_labelled(clients: Clients, task: str, rows: Sequence[Row], scratch: Pat
     return f"gs://{blob.bucket.name}/{blob.name}"
 
 
-def retrain(clients: Clients, task: str, event_id: str, consumer: Consumer, record: Record) -> runs.Run:
-    """Follow the retraining of an event to its end: the one that an earlier loop has seen, or the one that the event starts.
+def retrain(clients: Clients, event: Event, told_before: bool, consumer: Consumer, record: Record) -> runs.Run:
+    """Follow the retraining of an event to its end; one that failed or was cut off in an earlier loop is started once more.
 
     Args:
         clients: clients of the environment.
-        task: name of the task.
-        event_id: of the monitor's event.
+        event: what the monitor published.
+        told_before: in an earlier loop.
         consumer: starts its retraining.
         record: where the steps are kept.
 
     Raises:
-        RetrainingFailed: when no event arrives.
+        RetrainingFailed: when the event does not arrive.
         RunError: when the run failed, naming the step.
     """
-    from pipelines.retraining.events import Event
-    from pipelines.retraining.start import runs_of, start
+    from pipelines.retraining.start import start
 
-    event = Event(event_id, task)
-    before = runs_of(clients, event)
-    job = before[-1] if before else consumer.job(task)
+    job = consumer.job(event, told_before)
     if job.has_failed:
         job = start(clients, event, again=True)
-    return follow(clients, job, f"{task} retrained", record)
+    return follow(clients, job, f"{event.task} retrained", record)
 
 
 def refuse_nonsense(clients: Clients, rows: Rows, trained: str, labelled: str, scratch: Path, record: Record) -> runs.Run:
@@ -153,7 +162,6 @@ def refuse_nonsense(clients: Clients, rows: Rows, trained: str, labelled: str, s
     Raises:
         RetrainingFailed: when the gate lets it through.
     """
-    from pipelines.retraining.events import Event
     from pipelines.retraining.start import job_id, submit
     from serving.registry import versions
 

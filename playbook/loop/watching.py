@@ -13,9 +13,10 @@ from pipelines import runs
 from playbook import STATE, PlaybookError
 from playbook.loop.ingest import Rows
 from playbook.loop.memory import Memory, Page
-from playbook.loop.predict import batches, fitting, instance
+from playbook.loop.predict import ROWS_PER_REQUEST, fitting
 from playbook.loop.record import Record
 from playbook.loop.training import follow
+from serving.instances import batches, instance
 
 Kind = Literal["control", "shifted"]
 
@@ -79,8 +80,8 @@ def send(clients: Clients, rows: Rows, kind: Kind, version: str, memory: Memory,
         else:
             endpoint = clients.vertex().Endpoint(clients.names.endpoint(task))
             start = datetime.now(UTC)
-            for batch in batches([{"content": row.content} for row in content]):
-                endpoint.predict(instances=[instance(row["content"]) for row in batch], timeout=TIMEOUT_SECONDS)
+            for batch in batches(content, ROWS_PER_REQUEST, lambda row: instance(row.content)):
+                endpoint.predict(instances=[instance(row.content) for row in batch], timeout=TIMEOUT_SECONDS)
             window = Window(kind, start.isoformat(), datetime.now(UTC).isoformat(), len(content), shift, version)
             page.write(asdict(window))
         outcome.detail = f"{window.rows} rows" + (f", half of them changed: {window.shift}" if window.shift else ", as they come")

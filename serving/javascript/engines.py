@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
 import subprocess
@@ -12,6 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from serving.instances import instance
 
 SERVING = Path(__file__).parent.parent
 NODE = SERVING / "node" / "dist" / "predict.js"
@@ -40,7 +41,7 @@ def node(model: str | Path, contents: Sequence[bytes | str], backend: Backend = 
     Raises:
         EngineError: when Node does not run, or the model cannot be loaded.
     """
-    questions = [_instance(content) for content in contents]
+    questions = [instance(content) for content in contents]
     answers = _ask([str(NODE), "--model", str(model), "--backend", backend, "--variant", variant], questions)
     width = max((len(answer) for answer in answers if isinstance(answer, list)), default=0)
     return np.array([answer if isinstance(answer, list) else [np.nan] * width for answer in answers], np.float32).reshape(-1, width)
@@ -62,7 +63,7 @@ def browser(
     """
     wanted = [(task, backend) for backend in backends for task in contents]
     questions = [
-        {"task": task, "backend": backend, "instance": _instance(content)} for task, backend in wanted for content in contents[task]
+        {"task": task, "backend": backend, "instance": instance(content)} for task, backend in wanted for content in contents[task]
     ]
     graphics = ["--graphics"] if "webgl" in backends else []
     answers = iter(_ask([str(BROWSER), "--site", str(site), "--variant", variant, *graphics], questions))
@@ -93,9 +94,3 @@ def _ask(arguments: Sequence[str], questions: Sequence[Any]) -> list[Any]:
     if len(answers) != len(questions):
         raise EngineError(f"{' '.join(arguments)} answered {len(answers)} of {len(questions)} rows: {ended.stderr.strip()}")
     return answers
-
-
-def _instance(content: bytes | str) -> dict[str, Any]:
-    if isinstance(content, bytes):
-        return {"b64": base64.b64encode(content).decode()}
-    return {"text": content}

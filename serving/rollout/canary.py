@@ -15,11 +15,12 @@ from typing import Any, Literal
 from google.api_core.exceptions import FailedPrecondition, InternalServerError
 
 from environments.clients import Clients
+from serving.instances import batches
 from serving.registry import versions
 from serving.rollout import deployment
 from serving.rollout.deployment import RolloutError
 from serving.rollout.gates import Criteria, Decision, Figures, Reason, Window, judge
-from serving.rollout.probing import Probe, ask, batches
+from serving.rollout.probing import Probe, ask
 
 PLAN = (10, 50, 100)
 """Percent of the traffic that the challenger gets, step by step."""
@@ -83,7 +84,7 @@ def roll(
         RolloutError: when no champion serves, there is nothing to ask, or someone else moves the traffic meanwhile.
     """
     criteria = criteria or Criteria()
-    requests = batches(probe, criteria.rows_per_request)
+    requests = batches(probe, criteria.rows_per_request, lambda one: one.instance)
     if not requests:
         raise RolloutError(
             f"there are no labelled rows to ask {task} about, so a canary would prove nothing. The traffic stays as it is. Give test rows."

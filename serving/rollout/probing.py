@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serving.instances import instance
+
 PROBES = 400
 """Rows; more would tell no more than the offline comparison has told."""
-REQUEST_BYTES = 1_400_000
-"""Vertex AI refuses prediction requests beyond 1.5 MB."""
 TIMEOUT_SECONDS = 10.0
 ANSWERED_BY = "X-Vertex-AI-Deployed-Model-Id"
 """Header of raw predictions, which a failed one carries too; the JSON of `predict` names the deployed model only when all went well.
@@ -48,23 +47,7 @@ def probes(rows: Path, limit: int = PROBES) -> list[Probe]:
     from ml.data.rows import read
 
     table = read(rows, columns=["id", "content", "label"], split="test").sort_by("id").slice(0, limit)
-    return [Probe(row["id"], _instance(row["content"]), row["label"]) for row in table.to_pylist()]
-
-
-def batches(probe: Iterable[Probe], rows: int) -> list[list[Probe]]:
-    """Requests of so many rows, or fewer where they would grow too large; a row that is too large alone is left out."""
-    found: list[list[Probe]] = []
-    room = 0
-    for one in probe:
-        size = len(json.dumps(one.instance)) + 2
-        if size > REQUEST_BYTES:
-            continue
-        if not found or len(found[-1]) == rows or size > room:
-            found.append([])
-            room = REQUEST_BYTES
-        found[-1].append(one)
-        room -= size
-    return found
+    return [Probe(row["id"], instance(row["content"]), row["label"]) for row in table.to_pylist()]
 
 
 def ask(endpoint: Any, batch: Sequence[Probe]) -> Answer:
@@ -87,10 +70,6 @@ def ask(endpoint: Any, batch: Sequence[Probe]) -> Answer:
     except (ValueError, KeyError, TypeError):
         return Answer(deployed_model, f"not a prediction for each instance: {response.text[:200]}", milliseconds, {})
     return Answer(deployed_model, "", milliseconds, right)
-
-
-def _instance(content: bytes | str) -> dict[str, str]:
-    return {"text": content} if isinstance(content, str) else {"b64": base64.b64encode(content).decode()}
 
 
 def _since(began: float) -> float:

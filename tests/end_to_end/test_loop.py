@@ -1,121 +1,12 @@
-"""The whole loop on a user's own data, also when it is killed in the middle."""
+"""The whole loop on a user's own data, also when it is killed in the middle of its first half."""
 
-import json
-import os
-import random
-import select
-import signal
-import subprocess
-import sys
-import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from PIL import Image, ImageDraw
 
-from playbook import ROOT
+from tests.end_to_end.loops import finished, killed, one_task, pictures, table
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
-
-
-def pictures(folder: Path, each: int = 60) -> Path:
-    """Circles, squares and stripes of any size, colour and mode, and a file that is no picture."""
-    chance = random.Random(7)
-    for label in ("circle", "square", "stripes"):
-        (folder / label).mkdir(parents=True)
-        for number in range(each):
-            size = (chance.randint(24, 240), chance.randint(24, 240))
-            image = Image.new("RGB", size, tuple(chance.randint(150, 255) for _ in range(3)))
-            draw, ink = ImageDraw.Draw(image), tuple(chance.randint(0, 90) for _ in range(3))
-            box = (size[0] * 0.2, size[1] * 0.2, size[0] * 0.8, size[1] * 0.8)
-            if label == "circle":
-                draw.ellipse(box, fill=ink)
-            elif label == "square":
-                draw.rectangle(box, fill=ink)
-            else:
-                for at in range(0, size[0], max(4, size[0] // 8)):
-                    draw.line((at, 0, at, size[1]), fill=ink, width=max(1, size[0] // 20))
-            image.convert(("RGB", "RGBA", "P", "L")[number % 4]).save(folder / label / f"{number}.png")
-    (folder / "circle" / "broken.png").write_bytes(b"no picture")
-    return folder
-
-
-def table(path: Path, classes: int = 36) -> Path:
-    """Classes that each speak of their own things."""
-    chance = random.Random(7)
-    filler = ["please", "the", "today", "again", "with", "my", "about", "help", "order", "now"]
-    rows = [
-        f"{' '.join(chance.choices(filler, k=4))} topic{label} word{label}{chance.randint(0, 3)},class {label}"
-        for label in range(classes)
-        for _ in range(25)
-    ]
-    chance.shuffle(rows)
-    path.write_text("text,label\n" + "\n".join(dict.fromkeys(rows)) + "\n")
-    return path
-
-
-def start(state: Path, *data: Path, mark: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "playbook", "loop", "--state", str(state), "--out", str(state / "report")]
-    return subprocess.Popen(
-        [*command, *(part for path in data for part in ("--data", str(path)))],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "LOOP_TEST": mark},
-        start_new_session=True,
-    )
-
-
-def finished(state: Path, *data: Path) -> dict[str, Any]:
-    """Run the loop to its end; its report."""
-    run = start(state, *data, mark=(mark := uuid.uuid4().hex))
-    said, _ = run.communicate()
-    assert run.returncode == 0, said
-    assert not living(mark)
-    report: dict[str, Any] = json.loads((state / "report" / "report.json").read_text(encoding="utf-8"))
-    return report
-
-
-def killed(state: Path, *data: Path, when: Callable[[str], bool]) -> None:
-    """Run the loop and kill its process group once `when` is true of what it has said; nothing that it started may survive."""
-    run = start(state, *data, mark=(mark := uuid.uuid4().hex))
-    assert run.stdout is not None
-    said = b""
-    while not when(said.decode(errors="replace")):
-        if select.select([run.stdout], [], [], 0.005)[0]:
-            said += (more := os.read(run.stdout.fileno(), 65536))
-            assert more, said.decode()
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
-    run.stdout.close()
-    assert all(gone(pid, 20) for pid in living(mark)), "a child survived the command"
-
-
-def living(mark: str) -> list[int]:
-    """Processes that were started, directly or not, with `mark` in their environment."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"LOOP_TEST={mark}".encode() in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
-
-
-def gone(pid: int, seconds: float) -> bool:
-    """Whether the process ends within so many seconds."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([descriptor], [], [], seconds)[0])
-    finally:
-        os.close(descriptor)
 
 
 def test_the_loop_runs_on_a_users_pictures_and_on_a_table_with_dozens_of_classes_and_survives_a_kill(tmp_path: Path) -> None:
@@ -166,5 +57,18 @@ def test_a_loop_that_is_killed_at_every_step_ends_like_one_that_was_not(tmp_path
         assert again["evaluation"]["confusion"] == model["evaluation"]["confusion"]
         assert again["registration"]["version"] == again["predictions"]["model_version"] == "1", "a kill left a second version"
         assert again["predictions"]["accuracy"] == model["predictions"]["accuracy"]
+        assert "at least 50 of each are needed" in report["rollout"][task]["skipped"], "so few rows tell nothing about drift"
+        assert report["rollout"][task]["serving"]["version"] == "1"
     assert {step["name"] for step in report["steps"]} == {step["name"] for step in undisturbed["steps"]}
     assert (state / "report" / "report.html").stat().st_size > 10_000
+
+
+def test_data_that_teaches_nothing_is_refused_by_the_gate_and_closes_no_loop(tmp_path: Path) -> None:
+    texts = [line.partition(",")[0] for line in table(tmp_path / "tickets.csv", 4).read_text().splitlines()[1:]]
+    (tmp_path / "tickets.csv").write_text("text,label\n" + "".join(f"{text},{'ab'[at % 2]}\n" for at, text in enumerate(texts)))
+
+    report = finished(tmp_path / "state", tmp_path / "tickets.csv", folder=one_task(tmp_path / "one", "nlp"), status=1)
+    assert report["outcome"] == "failed"
+    assert report["models"]["nlp"]["gate"]["passed"] is False
+    assert not report["drift"]["nlp"]
+    assert [step["status"] for step in report["steps"] if step["name"] == "nlp · deploy"] in ([], ["skipped"])

@@ -203,14 +203,25 @@ def test_everything_local_is_applied_and_destroyed(empty_cloud: Path) -> None:
 @pytest.mark.long
 def test_an_interrupt_lets_terraform_finish_and_save(folder: Path) -> None:
     command = [sys.executable, "-m", "infra.terraform", "apply", "--env", "dev", "--stack", "data", "--rehearsal", "--folder", str(folder)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.endswith(" created\n"):
-            process.send_signal(signal.SIGINT)
+
+    def interrupted() -> tuple[int, str]:
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if line.endswith(" created\n"):
+                    process.send_signal(signal.SIGINT)
+                    break
+            rest = process.stderr.read()
+        return process.returncode, rest
+
+    status, rest = interrupted()
+    for _ in range(2):
+        if status:
             break
-    rest = process.stderr.read()
-    assert process.wait() == 130
+        # On a busy machine the apply may end before the signal comes, which proves nothing.
+        destroy("dev", ["data"], folder, rehearsal=True)
+        status, rest = interrupted()
+    assert status == 130
     assert "run the same command again" in rest
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 0

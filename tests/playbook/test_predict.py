@@ -2,7 +2,8 @@
 
 import pytest
 
-from playbook.loop.predict import REQUEST_BYTES, PredictionError, fitting
+from playbook.loop.predict import PredictionError, fitting
+from serving.instances import REQUEST_BYTES
 
 
 def test_a_picture_larger_than_a_request_is_not_asked_about() -> None:

@@ -18,11 +18,12 @@ import pytest
 
 from environments.clients import Clients
 from ml.evaluation.classification import predictions
+from serving.instances import batches
 from serving.registry import artifact, versions
 from serving.rollout import canary, deployment, promotion
 from serving.rollout.deployment import RolloutError
 from serving.rollout.gates import Criteria, Window, against, judge
-from serving.rollout.probing import Answer, Probe, batches
+from serving.rollout.probing import Answer, Probe
 from tests.serving.conftest import CLASSES, TASK
 from tests.serving.test_process import png_of
 
@@ -117,7 +118,7 @@ def test_a_step_that_was_cut_off_is_done_again_and_the_last_one_only_after_one_w
 
 def test_a_request_never_grows_too_large() -> None:
     probe = [Probe(str(at), {"text": "x" * size}, "a") for at, size in enumerate((10, 700_000, 800_000, 2_000_000, 10))]
-    assert [[one.id for one in batch] for batch in batches(probe, 8)] == [["0", "1"], ["2", "4"]]
+    assert [[one.id for one in batch] for batch in batches(probe, 8, lambda one: one.instance)] == [["0", "1"], ["2", "4"]]
 
 
 # The rollout, on an endpoint

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import re
 import time
 import uuid
 from collections import deque
@@ -17,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.behaviours import DEFAULTS, Refusal
 from emulator.clock import etag
-from emulator.engines.bigquery import loading, rows
+from emulator.engines.bigquery import loading, rows, sizes
+from emulator.engines.bigquery.names import name_of, parts, spoken
 from emulator.engines.bigquery.rows import Fields
-from emulator.engines.bigquery.types import column, kind, normal, quoted, repeated
+from emulator.engines.bigquery.types import column, normal, quoted
 from emulator.engines.bigquery.warehouse import Connection, Warehouse, create, new_storage, shape
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ RESULTS, RESULT_MILLISECONDS = 500, 24 * 3600 * 1000
 INTERRUPT_SECONDS = 0.1
 """A job that is between two statements is interrupted in the next."""
 DISCARD_SECONDS, SENT_SECONDS = 60.0, 60.0
-FIXED_BYTES = {"INTEGER": 8, "FLOAT": 8, "BOOLEAN": 1, "TIMESTAMP": 8, "DATETIME": 8, "DATE": 8, "TIME": 8, "NUMERIC": 16}
 PAGE_ROWS = 50_000
-TABLE = re.compile(r"projects/([^/]+)/datasets/([A-Za-z0-9_]+)/tables/([\w -]+)")
 
 
 @dataclass(frozen=True)
@@ -171,7 +169,7 @@ class BigQuery:
         statement = await asyncio.to_thread(prepared, sql, catalogue, *home, configuration.get("queryParameters", []))
         tables = {table.storage: table.fields for table in statement.tables.values() if not table.view}
         await self.warehouse.ready(tables)
-        processed = await self.warehouse.run(lambda connection: _processed(connection, statement))
+        processed = await self.warehouse.run(lambda connection: sizes.processed(connection, statement))
         if dry:
             found = await self.warehouse.run(lambda connection: _fields(connection, statement.sql)) if statement.kind == "SELECT" else []
             return Written(statement, "", found, processed)
@@ -210,7 +208,7 @@ class BigQuery:
 
             def work(connection: Connection) -> tuple[int, int]:
                 counted = connection.execute(statement.sql).fetchone()
-                return (int(counted[0]) if counted else 0), _count(connection, self._storage_name(catalogue, name))
+                return (int(counted[0]) if counted else 0), sizes.count(connection, self._storage_name(catalogue, name))
 
             affected, total = await self.warehouse.run(work, writes=True, job=job)
             changed = {"numRows": str(total), "lastModifiedTime": _milliseconds()} if affected else {}
@@ -240,7 +238,7 @@ class BigQuery:
                 create(connection, storage, wanted)
             by_name = "" if fields and not append else "BY NAME "
             connection.execute(f"INSERT INTO {quoted(storage)} {by_name}{sql}")
-            return (given, *_size(connection, storage, wanted))
+            return (given, *sizes.size(connection, storage, wanted))
 
         given, count, size = await self.warehouse.run(work, writes=append, job=job)
         await self._point(name, storage, held or fields or given, count, size)
@@ -291,11 +289,11 @@ class BigQuery:
             wanted = held if append and held else declared or (held if not configuration.get("autodetect") else [])
             wanted = wanted or loading.found(connection, paths, configuration)
             (shape if append else create)(connection, storage, wanted)
-            before = _count(connection, storage)
+            before = sizes.count(connection, storage)
             columns = declared or wanted
             names = ", ".join(quoted(one["name"]) for one in columns)
             connection.execute(f"INSERT INTO {quoted(storage)} ({names}) {loading.query(connection, paths, configuration, columns)}")
-            count, size = _size(connection, storage, wanted)
+            count, size = sizes.size(connection, storage, wanted)
             return wanted, count - before, count, size
 
         try:
@@ -421,42 +419,6 @@ def _expired(resource: Json) -> bool:
     return 0 < int(resource.get("expirationTime") or 0) < int(_milliseconds())
 
 
-def name_of(reference: Json) -> str:
-    """`projects/P/datasets/D/tables/T` of a table reference; empty for none."""
-    if not reference.get("tableId"):
-        return ""
-    name = f"projects/{reference.get('projectId', '')}/datasets/{reference.get('datasetId', '')}/tables/{reference['tableId']}"
-    parts(name)
-    return name
-
-
-def reference_of(name: str) -> Json:
-    """The table reference of a name."""
-    project, dataset, table = parts(name)
-    return {"projectId": project, "datasetId": dataset, "tableId": table}
-
-
-def parts(name: str) -> tuple[str, str, str]:
-    """Project, dataset and table of `projects/P/datasets/D/tables/T`.
-
-    Raises:
-        Refusal: It is no such name, or an id is none.
-    """
-    match = TABLE.fullmatch(name)
-    if match is None:
-        message = (
-            f"{name[:200]!r} names no table: the ids of datasets and tables are letters, digits and underscores, a table's also dashes."
-        )
-        raise Refusal(400, "INVALID_ARGUMENT", message, reason="invalid")
-    return match[1], match[2], match[3]
-
-
-def spoken(name: str) -> str:
-    """`P:D.T`, as BigQuery's messages name a table."""
-    project, dataset, table = parts(name)
-    return f"{project}:{dataset}.{table}"
-
-
 def _milliseconds() -> str:
     return str(int(time.time() * 1000))
 
@@ -464,38 +426,3 @@ def _milliseconds() -> str:
 def _fields(connection: Connection, sql: str) -> list[Json]:
     relation = connection.sql(sql)
     return [column(name, one) for name, one in zip(relation.columns, relation.types, strict=True)]
-
-
-def _count(connection: Connection, storage: str) -> int:
-    ((count,),) = connection.execute(f"SELECT count(*) FROM {quoted(storage)}").fetchall()
-    return int(count)
-
-
-def _size(connection: Connection, storage: str, fields: Fields) -> tuple[int, int]:
-    """Rows and bytes of a table, by BigQuery's sizes of types.
-
-    https://cloud.google.com/bigquery/docs/estimate-costs
-    """
-    parts = ["count(*)", *(f"coalesce(sum({_bytes(one, quoted(one['name']))}), 0)" for one in fields)]
-    (found,) = connection.execute(f"SELECT {', '.join(parts)} FROM {quoted(storage)}").fetchall()
-    return int(found[0]), int(sum(found[1:]))
-
-
-def _bytes(field: Json, value: str) -> str:
-    if repeated(field):
-        name = kind(field)
-        return f"len({value}) * {FIXED_BYTES[name]}" if name in FIXED_BYTES else f"strlen(CAST({value} AS VARCHAR))"
-    name = kind(field)
-    if name in FIXED_BYTES:
-        return str(FIXED_BYTES[name])
-    return f"octet_length({value})" if name == "BYTES" else f"2 + strlen(CAST({value} AS VARCHAR))"
-
-
-def _processed(connection: Connection, statement: Statement) -> int:
-    """Bytes of the columns that a statement mentions."""
-    total = 0
-    for table in statement.tables.values():
-        if not table.view:
-            read = [one for one in table.fields if "*" in statement.columns or one["name"].lower() in statement.columns]
-            total += _size(connection, table.storage, read)[1]
-    return total
