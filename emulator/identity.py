@@ -61,7 +61,8 @@ def ensure_key(path: Path) -> None:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    # The emulator asks nobody for a signature, while every client checks the key when it reads it: 8 ms instead of 50.
+    private = rsa.generate_private_key(public_exponent=65537, key_size=1024)
     pem = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     key = {
         "type": "service_account",

@@ -18,7 +18,7 @@ MachineType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*-[a-z0-9
 class Strict(BaseModel):
     """A model whose values are never coerced, whose unknown keys are refused and which never changes."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
 
 class Organisation(Strict):

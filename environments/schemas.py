@@ -3,16 +3,21 @@
 With `--check` it writes nothing and fails when a file is not what the models say.
 """
 
+import ast
+import inspect
+import itertools
 import json
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
 from environments.gemini import Catalogue
 from environments.parity import Parity
-from environments.schema import Environment, Organisation
+from environments.schema import Environment, Organisation, Strict
 from environments.tasks import Tasks
 
 FOLDER = Path(__file__).parent / "schemas"
@@ -21,8 +26,40 @@ MODELS: tuple[type[BaseModel], ...] = (Environment, Organisation, Tasks, Catalog
 
 def render(models: Sequence[type[BaseModel]] = MODELS) -> dict[str, str]:
     """File name → content of every schema."""
+    return {f"{model.__name__.lower()}.schema.json": json.dumps(described(model), indent=2, sort_keys=True) + "\n" for model in models}
+
+
+def described(model: type[BaseModel]) -> dict[str, Any]:
+    """A model's JSON Schema, in which the docstring below an attribute is its description.
+
+    Pydantic would do it as well, but reads the source of every model whenever one is imported, which each pipeline step would pay for.
+    """
+    schema = model.model_json_schema()
+    classes = {found.__name__: found for found in (model, *_descendants(Strict))}
+    definitions = {model.__name__: schema, **schema.get("$defs", {})}
+    for name in definitions.keys() & classes.keys():
+        for attribute, text in _docstrings(classes[name]).items():
+            definitions[name]["properties"][attribute].setdefault("description", text)
+    return schema
+
+
+def _descendants(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for child in model.__subclasses__():
+        yield child
+        yield from _descendants(child)
+
+
+def _docstrings(model: type[BaseModel]) -> dict[str, str]:
+    [declared] = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    assert isinstance(declared, ast.ClassDef)
     return {
-        f"{model.__name__.lower()}.schema.json": json.dumps(model.model_json_schema(), indent=2, sort_keys=True) + "\n" for model in models
+        field.target.id: inspect.cleandoc(after.value.value)
+        for field, after in itertools.pairwise(declared.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(after, ast.Expr)
+        and isinstance(after.value, ast.Constant)
+        and isinstance(after.value.value, str)
     }
 
 

@@ -34,6 +34,10 @@ DOCUMENTS = {
 """Step → the artifact that is a folder with its document, and the document's name."""
 WELL = ("SUCCEEDED", "SKIPPED")
 ENDED = (*WELL, "FAILED", "CANCELLED", "NOT_TRIGGERED")
+"""States of a step."""
+STATE = "PIPELINE_STATE_"
+RUNNING = ("UNSPECIFIED", "QUEUED", "PENDING", "RUNNING", "CANCELLING")
+"""States of a run that has not ended."""
 POLL_SECONDS = 1.0
 
 
@@ -86,6 +90,11 @@ def steps(job: Any) -> tuple[Step, ...]:
     return tuple(_step(details[name]) for name in (*RETRAINING_STEPS, *MONITORING_STEPS) if name in details)
 
 
+def state(job: Any) -> str:
+    """The state of the job as it was read last, `SUCCEEDED` for example: reading it again would carry every step again."""
+    return str(job.gca_resource.state.name.removeprefix(STATE))
+
+
 def document(clients: Clients, job: Any, step: str) -> dict[str, Any]:
     """The JSON document of one step that has ended well; empty when the step writes none."""
     from google.cloud.storage import Blob
@@ -103,8 +112,7 @@ def read(clients: Clients, job: Any) -> Run:
     """The run of an `aiplatform.PipelineJob` that has ended."""
     seen = steps(job)
     documents = {step.name: content for step in seen if step.state in WELL and (content := document(clients, job, step.name))}
-    state = job.state.name.removeprefix("PIPELINE_STATE_")
-    return Run(job.resource_name, dict(job.labels)["task"], state, _seconds(job.gca_resource), seen, documents)
+    return Run(job.resource_name, dict(job.labels)["task"], state(job), _seconds(job.gca_resource), seen, documents)
 
 
 def succeeded(run: Run) -> Run:

@@ -16,7 +16,7 @@ import os
 import shutil
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,11 @@ from ml.data.rows import replacing, write_json
 from ml.export.formats import ExportError
 
 VERSION = 1
-VARIANTS: dict[str, dict[str, str] | None] = {"float32": None, "float16": {"float16": "*"}, "int8": {"uint8": "*"}}
+EXACT = "float32"
+REDUCED = {"float16": {"float16": "*"}, "int8": {"uint8": "*"}}
 """Variant → how the converter stores weights. `int8` is the common name of the converter's eight-bit affine steps; both smaller
 variants are computed with in float32, so they save download and not time."""
+VARIANTS = (EXACT, *REDUCED)
 ABSENT = ("tensorflow_decision_forests", "tensorflow_hub", "jax", "jax.experimental", "jax.experimental.jax2tf")
 """What the converter imports for inputs other than a SavedModel; the first breaks beside TensorFlow 2.21."""
 
@@ -53,15 +55,17 @@ def convert(model_folder: Path, out: Path) -> dict[str, Any]:
         partial.mkdir()
         shutil.copyfile(preprocessing, partial / preprocessing.name)
         with _converter() as converter:
-            for name, quantisation in VARIANTS.items():
-                try:
-                    converter.convert_tf_saved_model(str(saved_model), str(partial / name), quantization_dtype_map=quantisation)
-                except ValueError as error:
-                    raise ExportError(
-                        f"{saved_model} cannot become a TensorFlow.js model: {error}. Nothing was written. Replace the layer that needs "
-                        "this operation (no recurrence, no attention, no exact GELU), train and export again."
-                    ) from error
-                _order(partial / name / "model.json")
+            try:
+                converter.convert_tf_saved_model(str(saved_model), str(partial / EXACT))
+            except ValueError as error:
+                raise ExportError(
+                    f"{saved_model} cannot become a TensorFlow.js model: {error}. Nothing was written. Replace the layer that needs "
+                    "this operation (no recurrence, no attention, no exact GELU), train and export again."
+                ) from error
+            for name, quantisation in REDUCED.items():
+                _reduce(partial / EXACT, partial / name, quantisation)
+        for name in VARIANTS:
+            _order(partial / name / "model.json")
         content = {
             "version": VERSION,
             "kind": json.loads(preprocessing.read_text(encoding="utf-8"))["kind"],
@@ -71,6 +75,17 @@ def convert(model_folder: Path, out: Path) -> dict[str, Any]:
         # Last, so that a folder that holds it is complete.
         write_json(content, partial / "web.json")
     return content
+
+
+def _reduce(exact: Path, out: Path, quantisation: Mapping[str, str]) -> None:
+    """Write a converted model with its weights stored in fewer bits; its graph is the same."""
+    from tensorflowjs import read_weights, write_weights
+
+    model = json.loads((exact / "model.json").read_text(encoding="utf-8"))
+    groups = read_weights.read_weights(model["weightsManifest"], str(exact))
+    out.mkdir()
+    manifest = write_weights.write_weights(groups, str(out), write_manifest=False, quantization_dtype_map=quantisation)
+    (out / "model.json").write_text(json.dumps({**model, "weightsManifest": manifest}), encoding="utf-8")
 
 
 def _order(path: Path) -> None:

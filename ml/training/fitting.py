@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 SEED = 1
-THREADS = 2
-"""Batches of small models gain nothing from more, and two tasks may train side by side on a laptop."""
+THREADS = 1
+"""Batches of small models win little by more: a second one costs a third more processor time, which two tasks side by side do not have."""
 MINIMUM_EXAMPLES = 8
 SMALLEST_BATCH = 8
 BATCHES_PER_EPOCH = 12

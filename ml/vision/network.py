@@ -11,10 +11,11 @@ from ml.training.fitting import Recipe
 if TYPE_CHECKING:
     import keras
 
-FILTERS = (12, 32, 48, 64)
+FIRST_FILTERS = 12
+FILTERS = (32, 48, 64)
 SMALLEST = 8
 """Pooling stops when the side is below this."""
-DENSE = 96
+DENSE = 128
 
 
 def build(preprocessor: ImagePreprocessor) -> keras.Model:
@@ -24,7 +25,9 @@ def build(preprocessor: ImagePreprocessor) -> keras.Model:
 
     side = preprocessor.size
     inputs = keras.Input((side, side, preprocessor.channels), name="pictures")
-    x = inputs
+    # A stride in place of a pool: at full resolution, where most of the time goes, a quarter of the work.
+    x = layers.Conv2D(FIRST_FILTERS, 5, strides=2, padding="same", activation="relu")(inputs)
+    side = -(-side // 2)
     for filters in FILTERS:
         x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
         x = layers.MaxPooling2D()(x)

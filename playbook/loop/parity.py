@@ -53,7 +53,7 @@ def compare(served: Sequence[Served], memory: Memory, record: Record) -> dict[st
     found: dict[str, dict[str, Probabilities]] = {task: {} for task in answers}
     with record.step("parity · Node") as outcome:
         for one, task in zip(served, answers, strict=True):
-            found[task] = {size: engines.node(one.converted, contents[task], variant=size) for size in ("float32", *REDUCED)}
+            found[task] = engines.node(one.converted, contents[task], variants=("float32", *REDUCED))
         outcome.detail = ", ".join(f"{len(rows)} {task} rows in {1 + len(REDUCED)} sizes" for task, rows in contents.items())
     with record.step("parity · Chromium") as outcome:
         published = engines.browser(served[0].clients.names.uri("web"), contents) if engines.has_browser() else {}

@@ -62,12 +62,11 @@ def follow(clients: Clients, job: Any, lane: str, record: Record) -> runs.Run:
     shown: set[str] = set()
     began = time.monotonic()
     while True:
-        done = job.done()
         for step in runs.steps(job):
             if step.ended and step.name not in shown:
                 shown.add(step.name)
                 record.add(_entry(clients, job, lane, step, record))
-        if done:
+        if runs.state(job) not in runs.RUNNING:
             return runs.succeeded(runs.read(clients, job))
         # Often at first, when steps take seconds; rarely when they take hours.
         time.sleep(min(10.0, max(0.4, (time.monotonic() - began) / 50)))

@@ -29,22 +29,26 @@ class EngineError(Exception):
     """An engine did not answer; the message is complete and meant for people."""
 
 
-def node(model: str | Path, contents: Sequence[bytes | str], backend: Backend = "wasm", variant: str = "float32") -> Probabilities:
-    """(rows, classes) probabilities by TensorFlow.js in Node; a row that it refuses is not a number.
+def node(
+    model: str | Path, contents: Sequence[bytes | str], backend: Backend = "wasm", variants: Sequence[str] = ("float32",)
+) -> dict[str, Probabilities]:
+    """(rows, classes) probabilities by TensorFlow.js in Node, by variant; a row that it refuses is not a number.
 
     Args:
         model: folder that `ml.export.tfjs.convert` wrote, also `gs://`.
         contents: encoded pictures or texts.
         backend: what computes.
-        variant: which of the converted model's sizes.
+        variants: which of the converted model's sizes.
 
     Raises:
         EngineError: when Node does not run, or the model cannot be loaded.
     """
     questions = [instance(content) for content in contents]
-    answers = _ask([str(NODE), "--model", str(model), "--backend", backend, "--variant", variant], questions)
+    chosen = [word for variant in variants for word in ("--variant", variant)]
+    answers = _ask([str(NODE), "--model", str(model), "--backend", backend, *chosen], questions, times=len(variants))
     width = max((len(answer) for answer in answers if isinstance(answer, list)), default=0)
-    return np.array([answer if isinstance(answer, list) else [np.nan] * width for answer in answers], np.float32).reshape(-1, width)
+    rows = np.array([answer if isinstance(answer, list) else [np.nan] * width for answer in answers], np.float32)
+    return dict(zip(variants, rows.reshape(len(variants), len(contents), width), strict=True))
 
 
 def browser(
@@ -78,8 +82,8 @@ def has_browser() -> bool:
     return any(map(shutil.which, CHROMIUM))
 
 
-def _ask(arguments: Sequence[str], questions: Sequence[Any]) -> list[Any]:
-    """The answer to each question; both are JSON lines."""
+def _ask(arguments: Sequence[str], questions: Sequence[Any], times: int = 1) -> list[Any]:
+    """The answer to each question, so many times; both are JSON lines."""
     lines = "".join(f"{json.dumps(question)}\n" for question in questions)
     try:
         ended = subprocess.run(["node", *arguments], input=lines, capture_output=True, text=True, encoding="utf-8", timeout=TIMEOUT_SECONDS)
@@ -91,6 +95,6 @@ def _ask(arguments: Sequence[str], questions: Sequence[Any]) -> list[Any]:
         said = ended.stderr.strip() or "it said nothing"
         raise EngineError(f"{' '.join(arguments)} failed: {said}. Run 'make setup' if it was never built.")
     answers = [json.loads(line) for line in ended.stdout.splitlines()]
-    if len(answers) != len(questions):
-        raise EngineError(f"{' '.join(arguments)} answered {len(answers)} of {len(questions)} rows: {ended.stderr.strip()}")
+    if len(answers) != len(questions) * times:
+        raise EngineError(f"{' '.join(arguments)} answered {len(answers)} of {len(questions) * times} rows: {ended.stderr.strip()}")
     return answers

@@ -101,8 +101,8 @@ def test_litert_and_node_answer_like_keras_from_raw_rows(trained: dict[str, Trai
     one = trained[task]
     answers = {
         "litert": predictions(one.model, one.contents),
-        "node, wasm": engines.node(one.converted, one.contents, "wasm"),
-        "node, cpu": engines.node(one.converted, one.contents, "cpu"),
+        "node, wasm": engines.node(one.converted, one.contents, "wasm")["float32"],
+        "node, cpu": engines.node(one.converted, one.contents, "cpu")["float32"],
     }
     found = compare(one.ids, one.classes, one.keras, answers)
     assert found["passed"], found
@@ -134,7 +134,7 @@ def test_smaller_variants_lose_little_and_the_loss_is_measured(trained: dict[str
     one = trained[task]
     sizes = json.loads((one.converted / "web.json").read_text())["variants"]
     assert sizes["float32"]["bytes"] > 1.9 * sizes["float16"]["bytes"] > 3.5 * sizes["int8"]["bytes"]
-    answers = {variant: engines.node(one.converted, one.contents, variant=variant) for variant in VARIANTS}
+    answers = engines.node(one.converted, one.contents, variants=VARIANTS)
     found = compare(one.ids, one.classes, one.keras, answers, tolerance=0.05)["engines"]
     assert found["float16"]["largest_difference"] < 5e-3
     assert found["int8"]["largest_difference"] < 0.05

@@ -1,6 +1,6 @@
 /**
- * `node serving/node/dist/predict.js --model DIR [--variant float32] [--backend wasm]`: raw instances in, probabilities out, both as
- * JSON lines. An instance that is refused gets the line `{"error": "…"}`.
+ * `node serving/node/dist/predict.js --model DIR [--variant float32]… [--backend wasm]`: raw instances in, probabilities out, both as
+ * JSON lines: every instance by the first variant, then every one by the next. An instance that is refused gets `{"error": "…"}`.
  */
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -15,23 +15,19 @@ const BATCH = 64;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { model: { type: "string" }, variant: { type: "string", default: "float32" }, backend: { type: "string", default: "wasm" } },
+    options: { model: { type: "string" }, variant: { type: "string", multiple: true, default: ["float32"] }, backend: { type: "string", default: "wasm" } },
   });
   if (!values.model) throw new ServingError("no model is named, so nothing can be predicted. Add --model DIR, a folder that ml.export.tfjs wrote.");
   const backend = BACKENDS.find((name) => name === values.backend);
   if (!backend) throw new ServingError(`there is no backend '${values.backend}'. Use --backend ${BACKENDS.join(" or ")}.`);
   await start(backend, fileURLToPath(new URL(".", import.meta.url)));
-  const model = await load(await open(await reader(values.model), values.variant));
+  const instances: Instance[] = [];
+  for await (const line of createInterface({ input: process.stdin })) if (line) instances.push(JSON.parse(line) as Instance);
 
-  let waiting: Instance[] = [];
-  for await (const line of createInterface({ input: process.stdin })) {
-    if (line) waiting.push(JSON.parse(line) as Instance);
-    if (waiting.length === BATCH) {
-      await answer(model, waiting);
-      waiting = [];
-    }
+  for (const variant of values.variant) {
+    const model = await load(await open(await reader(values.model), variant));
+    for (let at = 0; at < instances.length; at += BATCH) await answer(model, instances.slice(at, at + BATCH));
   }
-  await answer(model, waiting);
 }
 
 async function answer(model: Model, instances: readonly Instance[]): Promise<void> {
