@@ -24,7 +24,7 @@ INSIDE := $(PLAYBOOK) run $(REACH) -- python
 REHEARSAL := $(if $(EMULATOR),--rehearsal --folder .playbook/rehearsal)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor loop test test-all lint format lock schemas emulator bootstrap synth plan deploy destroy train images compile bench clean
+.PHONY: help setup doctor loop test test-all lint format lock record schemas emulator bootstrap synth price preflight adopt plan deploy destroy sleep train images compile bench clean
 
 help: ## list the verbs
 	@echo 'make VERB [ENV=local|dev|staging|prod] [EMULATOR=1] ...'
@@ -49,11 +49,20 @@ setup: python ## packages, tools, providers and data; the other verbs do it by t
 
 # --- infrastructure
 
-bootstrap: setup ## the bucket for Terraform's state, before any stack
+bootstrap: setup ## what must exist before any stack: project, APIs, state bucket, who plans and applies
 	@$(INSIDE) -m infra.terraform bootstrap --env $(ENV)
 
 synth: setup ## every stack of every environment as Terraform JSON in cdktf.out
 	@python -m infra.app
+
+price: setup ## what the environment costs a month while nobody uses it
+	@$(PLAYBOOK) price --env $(ENV)
+
+preflight: setup ## what would stop an apply: APIs, permissions, organisation policies, quotas, service agents
+	@$(PLAYBOOK) preflight $(REACH)
+
+adopt: setup ## import blocks for what exists already, to be reviewed with the next plan
+	@$(PLAYBOOK) adopt $(REACH)
 
 plan: setup ## what an apply would change
 	@$(INSIDE) -m infra.terraform plan --env $(ENV) $(REHEARSAL)
@@ -64,6 +73,9 @@ deploy: setup ## apply the stacks (a protected environment applies reviewed plan
 
 destroy: setup ## remove what the stacks declare
 	@$(INSIDE) -m infra.terraform destroy --env $(ENV) $(REHEARSAL)
+
+sleep: setup ## undeploy models and stop workbenches until they are wanted again
+	@$(PLAYBOOK) sleep $(REACH)
 
 # --- machine learning
 
@@ -91,6 +103,7 @@ lint: setup ## ruff, mypy, tsc, generated files, policies over every stack
 	node node_modules/typescript/bin/tsc
 	python -m environments.schemas --check
 	python -m infra.schemas --check
+	python -m infra.policies.catalogue --check
 	python -m ml.export.golden --check
 	python -m infra.policies
 
@@ -98,16 +111,21 @@ format: setup ## mend what can be mended by itself
 	ruff check --fix .
 	ruff format .
 
-schemas: setup ## the JSON Schemas that editors use for the YAML files
+record: setup ## what the google provider asks of Google for every stack, where it can be had; the tests replay it
+	@python -m tests.infra.recording
+
+schemas: setup ## what is generated: the JSON Schemas that editors use, the list of policies
 	python -m environments.schemas
 	python -m infra.schemas
+	python -m infra.policies.catalogue
 
 EXPORT := uv export --quiet --format requirements-txt --no-emit-project
 lock: setup ## resolve the packages anew and write the requirements*.lock files
 	uv lock
-	$(EXPORT) --all-groups --no-group terraform --no-group node --no-group cdktn -o requirements.lock
-	for group in serving training pipelines; do $(EXPORT) --no-default-groups --group $$group -o cloudbuild/requirements-$$group.lock || exit 1; done
+	$(EXPORT) --all-groups --no-group workbench --no-group terraform --no-group node --no-group cdktn -o requirements.lock
+	for group in serving training pipelines workbench; do $(EXPORT) --no-default-groups --group $$group -o cloudbuild/requirements-$$group.lock || exit 1; done
 	$(EXPORT) --no-default-groups --group cdktn -o requirements-cdktn.lock
+	echo cdktn-provider-google==21.1.0 | uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate - -o requirements-google8.lock
 	for group in terraform node; do $(EXPORT) --only-group $$group -o requirements-$$group.lock || exit 1; done
 
 clean: ## remove results and the local Google Cloud's state; packages, providers and data stay

@@ -23,17 +23,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emulator import behaviours
+from emulator.access.policies import ACCESS
 from emulator.cloud import Cloud
 from emulator.dispatch import FAULTS, REQUESTS
 from emulator.gateway.authority import Authority
 from emulator.gateway.proxy import DENIED, Proxy
 from emulator.identity import ensure_key
 from emulator.images import Images
+from emulator.recording import Recording
 from emulator.store import full_message, is_full
 
 CERTIFICATE_VARIABLES = (
     "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "HTTPLIB2_CA_CERTS",
 )  # fmt: skip
+ENFORCE = "EMULATOR_ENFORCES_IAM"
 FAULT = 2
 LEAST_FREE_BYTES = 1 << 17
 LOG_LINES = 10_000
@@ -50,10 +53,13 @@ def main() -> int:
     parser.add_argument("--state", type=Path, required=True, help="folder that holds all of its state")
     parser.add_argument("--images", type=Path, required=True, help="cloudbuild/images.yaml: which image is which entry point")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (a free one)")
+    enforced = bool(os.environ.get(ENFORCE))
+    parser.add_argument("--enforce", action="store_true", default=enforced, help=f"refuse calls without permission (or {ENFORCE}=1)")
+    parser.add_argument("--record", type=Path, help="file that every request and its answer are added to")
     arguments = parser.parse_args()
     try:
         with _owned(arguments.state):
-            return asyncio.run(_run(arguments.state.resolve(), arguments.images, arguments.port))
+            return asyncio.run(_run(arguments))
     except Fault as fault:
         print(f"emulator: {fault}", file=sys.stderr)
     except (OSError, sqlite3.Error) as error:
@@ -88,18 +94,20 @@ def _owned(state: Path) -> Iterator[None]:
         yield
 
 
-async def _run(state: Path, images: Path, port: int) -> int:
+async def _run(arguments: argparse.Namespace) -> int:
+    state = arguments.state.resolve()
     try:
-        table = Images.read(images)
+        table = Images.read(arguments.images)
     except ValueError as error:
         raise Fault(str(error)) from error
-    listener = _listen(port)
+    listener = _listen(arguments.port)
     port = listener.getsockname()[1]
     authority = Authority(state)
     ensure_key(state / "key.json")
     environment = variables(port, authority.certificate, state / "key.json")
-    cloud = Cloud(state, environment, table)
-    proxy = Proxy(cloud, authority, listener)
+    cloud = Cloud(state, environment, table, arguments.enforce)
+    recording = Recording(arguments.record) if arguments.record else None
+    proxy = Proxy(cloud, authority, listener, recording)
     card = state / "emulator.json"
     serving: asyncio.Task[None] | None = None
     try:
@@ -122,6 +130,8 @@ async def _run(state: Path, images: Path, port: int) -> int:
         listener.close()
         await proxy.close()
         await cloud.close()
+        if recording is not None:
+            recording.close()
     if fault:
         raise Fault(fault)
     return 0
@@ -133,7 +143,7 @@ async def _start(cloud: Cloud) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, cloud.stop, "")
     behaviours.load()
-    for log in (REQUESTS, FAULTS, DENIED):
+    for log in (REQUESTS, FAULTS, DENIED, ACCESS):
         cloud.store.trim(log, LOG_LINES)
     for start in behaviours.STARTS:
         await start(cloud)

@@ -8,11 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emulator.access import Access
 from emulator.engines.objects import Objects
+from emulator.identity import key_of
 from emulator.images import Images
 from emulator.operations import Operations
 from emulator.processes.supervisor import Supervisor
-from emulator.projects import Projects
+from emulator.projects import Projects, project_number
 from emulator.resources import Resources
 from emulator.store import Store
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from emulator.engines.serving import Servers
     from emulator.engines.traffic import Traffic
 
+KEY = "GOOGLE_APPLICATION_CREDENTIALS"
+
 
 class Cloud:
     """Everything that a behaviour may need.
@@ -38,14 +42,16 @@ class Cloud:
         state: Folder that holds all state.
         environment: Variables that lead a process to this cloud; supervised processes are given them.
         images: Which image is which entry point.
+        enforced: Whether a call without its permission is refused.
     """
 
-    def __init__(self, state: Path, environment: dict[str, str], images: Images) -> None:
+    def __init__(self, state: Path, environment: dict[str, str], images: Images, enforced: bool = False) -> None:
         self.state = state
         self.environment = environment
         self.images = images
         self.store = Store(state / "state.db")
         self.projects = Projects(self.store)
+        self.access = Access(self.store, self.projects, enforced)
         self.objects = Objects(state / "objects", self.store)
         self.resources = Resources(self)
         self.operations = Operations(self.store)
@@ -138,6 +144,13 @@ class Cloud:
         from emulator.engines.gemini.engine import Gemini
 
         return Gemini()
+
+    def environment_of(self, account: str, project: str) -> dict[str, str]:
+        """Variables of a process that runs as the service account `account`, or as Compute Engine's default one where none is named."""
+        if KEY not in self.environment:
+            return self.environment
+        account = account.rpartition("/")[2] or f"{project_number(project)}-compute@developer.gserviceaccount.com"
+        return {**self.environment, KEY: str(key_of(account, self.state / "key.json"))}
 
     def log(self, resource: str, line: str) -> None:
         """Appends a line to the log of a resource."""

@@ -1,4 +1,4 @@
-"""From a request to its answer: which API, which method, is the request right, is the API enabled, and then the behaviour or the rule."""
+"""From a request to its answer: which API, which method, is the request right, is the API enabled, may the caller, and then who answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote
 from emulator import behaviours, discovery, validation
 from emulator.behaviours import Call, Json, Refusal, Response
 from emulator.cloud import Cloud
-from emulator.identity import caller
+from emulator.identity import caller, signer
 from emulator.store import full_message, is_full
 
 SIGNATURES = re.compile(r"x-goog-|googleaccessid$|signature$|expires$", re.I)
@@ -76,15 +76,17 @@ def route(request: Request, cloud: Cloud) -> tuple[Call, behaviours.Behaviour]:
         Refusal: No such API or method, a request that does not fit, an API that is not enabled.
     """
     query = parse_qs(request.query, keep_blank_values=True)
-    identity = caller(request.headers.get("authorization", ""))
+    identity = caller(request.headers.get("authorization", "")) or signer(query)
     for known in behaviours.ROUTES:
         if known.http == request.http and known.host.fullmatch(request.host) and (match := known.path.fullmatch(request.path)):
             params = {key: unquote(value) for key, value in match.groupdict().items() if value is not None}
             name = unquote(request.path.strip("/"))
             service = request.host.partition(".")[0]
             call = Call(
-                service, "", "", request.http, request.host, request.path, name, params, query, {}, request.body, request.headers, identity
-            )
+                service, "", "", request.http, request.host, request.path, name, params, query, {}, request.body, request.headers,
+                identity, permission=known.permission,
+            )  # fmt: skip
+            cloud.access.check(call)
             return call, known.behaviour
     service = service_of(request.host, request.path)
     path = re.sub(r"^(resumable/)?(upload|download)/", "", request.path.strip("/")).replace("/:", ":")
@@ -102,6 +104,7 @@ def route(request: Request, cloud: Cloud) -> tuple[Call, behaviours.Behaviour]:
         request.headers, identity, method,
     )  # fmt: skip
     cloud.projects.check(call.project, service)
+    cloud.access.check(call)
     return call, behaviours.METHODS.get((service, method.id)) or default
 
 
@@ -124,8 +127,10 @@ def service_of(host: str, path: str) -> str:
 def name_of(method: discovery.Method, path: str) -> str:
     """The resource that a path addresses, without the API's version and the method's own verb."""
     rest = path[len(method.document.service_path) :]
-    if not method.document.service_path or discovery.VERSION.match(rest):
-        rest = rest.partition("/")[2]
+    # The version leads; for DNS, the API's name stands before it.
+    version = discovery.VERSION.search(rest) if not method.document.service_path else discovery.VERSION.match(rest)
+    if version:
+        rest = rest[version.end() :]
     if ":" in method.template.rpartition("/")[2]:
         rest = rest.rpartition(":")[0]
     return unquote(rest)

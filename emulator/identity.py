@@ -31,13 +31,25 @@ def caller(authorization: str) -> str:
     return ""
 
 
+def signer(query: dict[str, list[str]]) -> str:
+    """E-mail of who signed a URL; empty where it is not signed."""
+    signed = query.get("X-Goog-Credential") or query.get("GoogleAccessId") or [""]
+    return signed[0].partition("/")[0]
+
+
+def claims(assertion: str) -> dict[str, Any]:
+    """What a JWT says; nothing where it is none."""
+    try:
+        said: Any = json.loads(_decoded(assertion.split(".")[1]))
+    except (ValueError, IndexError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
 def issuer(assertion: str) -> str:
     """Who signed a JWT; empty where it says nothing."""
-    try:
-        claims: Any = json.loads(_decoded(assertion.split(".")[1]))
-    except (ValueError, IndexError):
-        return ""
-    return str(claims.get("sub") or claims.get("iss") or "") if isinstance(claims, dict) else ""
+    said = claims(assertion)
+    return str(said.get("sub") or said.get("iss") or "")
 
 
 def identity_token(e_mail: str, audience: str, moment: int) -> str:
@@ -76,6 +88,15 @@ def ensure_key(path: Path) -> None:
         "universe_domain": "googleapis.com",
     }
     write_secret(path, json.dumps(key, indent=2).encode())
+
+
+def key_of(account: str, own: Path) -> Path:
+    """A key of `account` beside our `own`, whose private half it shares."""
+    path = own.with_name("keys") / f"{account}.json"
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        write_secret(path, json.dumps({**json.loads(own.read_text()), "client_email": account}, indent=2).encode())
+    return path
 
 
 def write_secret(path: Path, content: bytes) -> None:

@@ -14,6 +14,7 @@ class Image:
     """One image, as far as running it goes."""
 
     entry_point: tuple[str, ...]
+    """Empty for an image that only Google runs."""
     preload: tuple[str, ...] = ()
     """Modules that the image's warm launcher imports before the first step."""
 
@@ -39,7 +40,8 @@ class Images:
             return cls(
                 {
                     str(name): Image(
-                        tuple(_near(str(word), root) for word in image["entry_point"]), tuple(map(str, image.get("preload", ())))
+                        () if "runs_in" in image else tuple(_near(str(word), root) for word in image["entry_point"]),
+                        tuple(map(str, image.get("preload", ()))),
                     )
                     for name, image in table["images"].items()
                 }
@@ -48,10 +50,21 @@ class Images:
             raise ValueError(f"{path} is not a table of images, `images: {{NAME: {{entry_point: [...]}}}}`: {error!r}") from error
 
     def get(self, uri: str) -> Image:
-        """The image at `uri`, which is known by the last part of its path, tag and digest off.
+        """The image at `uri`, to be run.
 
         Raises:
             Refusal: Nobody here can run that image.
+        """
+        image = self.known(uri)
+        if not image.entry_point:
+            raise Refusal(400, "INVALID_ARGUMENT", f"Image {uri!r} is not emulated: what it starts is in its base, which is not here.")
+        return image
+
+    def known(self, uri: str) -> Image:
+        """The image at `uri`, which is known by the last part of its path, tag and digest off.
+
+        Raises:
+            Refusal: It is not in the table.
         """
         name = uri.partition("@")[0].rpartition("/")[2].partition(":")[0]
         if name not in self.by_name:

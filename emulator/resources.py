@@ -8,7 +8,8 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from emulator import filters
+from emulator import filters, quotas
+from emulator.access.policies import POLICIES
 from emulator.behaviours import COMPLETIONS, DEFAULTS, SHORT_NAMES, Call, Json, Refusal, Response, not_emulated
 from emulator.clock import etag, now, number
 from emulator.discovery import Document, Method, short
@@ -30,7 +31,6 @@ IDENTITY = {"name", "id", "kind", "selfLink", "creationTimestamp", "timeCreated"
 IAM_VERBS = {"getIamPolicy", "setIamPolicy", "testIamPermissions"}
 IAM_SUFFIX = re.compile(r"/(iam|getIamPolicy|setIamPolicy|testIamPermissions|iam/testPermissions)$")
 PART_BYTES = 255
-POLICIES = "iam-policies"
 ROOTS = {"projects", "folders", "organizations", "billingAccounts"}
 
 
@@ -51,7 +51,7 @@ class Resources:
             return await self._operation(call)
         if verb in IAM_VERBS:
             return self._policy(call)
-        if verb in ("create", "insert"):
+        if verb in ("create", "createAsync", "insert"):
             return self.create(call)
         if verb == "get":
             return self.load(call)
@@ -61,8 +61,8 @@ class Resources:
             return self.update(call)
         if verb == "delete":
             return self.delete(call)
-        if verb == "setLabels":
-            return self._set_labels(call)
+        if call.service == "compute" and re.match(r"(set|expand)[A-Z]", verb):
+            return self._set(call)
         raise not_emulated(f"{call.service}.{call.method}")
 
     def load(self, call: Call, name: str = "") -> Json:
@@ -92,6 +92,7 @@ class Resources:
         if kept.get(name) is not None:
             raise Refusal(409, "ALREADY_EXISTS", f"Resource '{name}' already exists.", reason="alreadyExists")
         key = (call.service, kind_of(method))
+        quotas.check(self._cloud.store, *key, call.project)
         if has_full_name(method) and "/" not in resource.get("name", ""):
             resource.pop("name", None)
         resource = {**copy.deepcopy(DEFAULTS.get(key, {})), **resource}
@@ -231,12 +232,18 @@ class Resources:
             raise Refusal(409, "ABORTED", message)
         return kept.put(f"{call.service}/{name}", "Policy", {"version": 1, **given, "etag": etag()})
 
-    def _set_labels(self, call: Call) -> Json:
-        name = call.name.removesuffix("/setLabels")
-        resource = self.load(call, name)
-        resource |= {"labels": call.body.get("labels", {}), "labelFingerprint": etag()}
+    def _set(self, call: Call) -> Json:
+        """Compute Engine changes single fields by methods of their own: `setLabels`, `setUrlMap`, `expandIpCidrRange`."""
+        name = call.name.rpartition("/")[0]
+        if self._cloud.store.of(call.service).get(name) is None:
+            # Older methods leave `global` out of the path.
+            name = re.sub(r"^(projects/[^/]+)/(?!global|regions|zones)", r"\1/global/", name)
+        given = {key: value for key, value in call.body.items() if key not in ETAGS}
+        resource = {**self.load(call, name), **given, **({"labelFingerprint": etag()} if "labels" in given else {})}
+        if completion := COMPLETIONS.get((call.service, kind_of(described(call)))):
+            completion(call, self._cloud, name, resource)
         self.save(call, name, resource)
-        return self.answer(call, name, resource, "setLabels")
+        return self.answer(call, name, resource, call.verb)
 
     def _new_id(self, call: Call, resource: Json) -> str:
         """The id that a request asks for: in the query, in the resource's name, or in its reference."""

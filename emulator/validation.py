@@ -23,6 +23,8 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 UNDESCRIBED = {
+    # Terraform's provider makes a dataset without it, though the document requires it.
+    ("aiplatform", "metadata"),
     ("aiplatform", "systemInstruction.parts"),
     ("bigquery", "access.datasetId"),
     # Python's client sends the number of a FLOAT64 parameter as it is.

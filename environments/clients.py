@@ -78,7 +78,7 @@ class Clients:
         aiplatform.init(
             project=self.names.project,
             location=self.names.environment.region,
-            staging_bucket=self.names.uri("pipelines"),
+            staging_bucket=self.names.staging,
         )
         return aiplatform
 
@@ -88,9 +88,21 @@ class Clients:
         return aiplatform.initializer.global_config.create_client(aiplatform.utils.FeatureOnlineStoreAdminClientWithOverride)
 
     def online_features(self) -> FeatureOnlineStoreServiceClient:
-        """Feature Store's online views, to read them."""
-        aiplatform = self.vertex()
-        return aiplatform.initializer.global_config.create_client(aiplatform.utils.FeatureOnlineStoreClientWithOverride)
+        """Feature Store's online views, to read and search them: an optimised store answers at a host of its own.
+
+        Raises:
+            NotFound: when there is no online store.
+        """
+        aiplatform, host = self.vertex(), None
+        if self.names.environment.features.online_store == "optimized":
+            store = self.feature_views().get_feature_online_store(
+                name=f"{self.names.location}/featureOnlineStores/{self.names.online_store}"
+            )
+            # It has none before its first synchronisation; until then every view is as good as missing at the common host.
+            host = store.dedicated_serving_endpoint.public_endpoint_domain_name or None
+        return aiplatform.initializer.global_config.create_client(
+            aiplatform.utils.FeatureOnlineStoreClientWithOverride, api_path_override=host
+        )
 
     def subscriber(self) -> pubsub_v1.SubscriberClient:
         """Pub/Sub, as a reader."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from environments.gemini import Catalogue
 from environments.names import Names
 from environments.parity import Parity
-from environments.schema import Environment, Organisation
+from environments.schema import Environment, KeyPurpose, Organisation
 from environments.tasks import Tasks
 
 HERE = Path(__file__).parent
@@ -99,7 +99,7 @@ def load_all(root: Path = HERE) -> list[Environment]:
     """Every environment, sorted by name, after checking that no two share what would let one damage the other.
 
     Raises:
-        ConfigurationError: when a file is wrong or two environments share a project, a state bucket or a service account.
+        ConfigurationError: when a file is wrong or two environments share a project, a state bucket, a service account or a key.
     """
     environments = [load(name, root) for name in environment_names(root)]
     organisation_ = organisation(root)
@@ -109,12 +109,16 @@ def load_all(root: Path = HERE) -> list[Environment]:
         for owned in (
             f"project {environment.project.id}",
             f"bucket {names.state_bucket}",
+            *([f"project number {environment.project.number}"] if environment.project.number else []),
             *(f"account {names.service_account(d)}" for d in names.DUTIES),
+            # Two purposes may have one key, two environments may not.
+            *sorted({f"key {key}" for purpose in get_args(KeyPurpose) if (key := names.key(purpose))}),
         ):
             if owned in owners:
+                mend = "keys" if owned.startswith("key ") else "project number" if owned.startswith("project number ") else "project id"
                 raise ConfigurationError(
                     f"{owners[owned]} and {environment.name} would share the {owned}. "
-                    "A change in one would reach the other. Give each its own project id."
+                    f"A change in one would reach the other. Give each its own {mend}."
                 )
             owners[owned] = environment.name
     return environments

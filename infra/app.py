@@ -1,6 +1,10 @@
-"""`python -m infra.app [--env E]… [--out cdktf.out]`: every stack of every environment, synthesised in one process."""
+"""`python -m infra.app [--env E]… [--out cdktf.out]`: every stack of every environment, synthesised in one process.
+
+It is also the app of `cdktf.json`: the cdktf command line says in CDKTF_OUTDIR where it expects the output.
+"""
 
 import argparse
+import datetime
 import os
 import shutil
 import sys
@@ -10,9 +14,14 @@ from pathlib import Path
 
 from environments import ConfigurationError, Environment, Names, load, load_all, organisation, tasks
 from infra import synthesis
+from infra.synthesis import origins
 from infra.synthesis.node import NodeMissing
 
 OUT = Path("cdktf.out")
+ADOPTED = Path(__file__).parent / "adopted"
+"""Import blocks that `playbook adopt` wrote, a file a stack: reviewed with the code, gone once they are applied."""
+IMPORTS = "imports.tf.json"
+"""Where Terraform finds them beside a stack's configuration."""
 
 CONTEXT = {
     # Terraform addresses are then equal in every environment, so that one can be compared with another.
@@ -49,17 +58,26 @@ def synthesise(environments: Sequence[str] = (), out: Path = OUT) -> list[str]:
         app = App(outdir=scratch, context=CONTEXT)
         organisation_, tasks_ = organisation(), tasks()
         ids = []
-        for environment in chosen:
-            names = Names(organisation_, environment)
-            declared: dict[str, Stack] = {}
-            for stack, declare in STACKS.items():
-                declared[stack] = declare(app, names.stack(stack), names=names, tasks=tasks_)
-                for needed in NEEDS.get(stack, ()):
-                    declared[stack].add_dependency(declared[needed])
-                ids.append(names.stack(stack))
+        with origins.recorded() as lines:
+            for environment in chosen:
+                names = Names(organisation_, environment)
+                declared: dict[str, Stack] = {}
+                for stack, declare in STACKS.items():
+                    declared[stack] = declare(app, names.stack(stack), names=names, tasks=tasks_)
+                    for needed in NEEDS.get(stack, ()):
+                        declared[stack].add_dependency(declared[needed])
+                    ids.append(names.stack(stack))
         app.synth()
+        for id in ids:
+            origins.write(lines, Path(scratch) / "stacks", id)
         for path in sorted(Path(scratch).rglob("*.json")):
             replace(path, out / path.relative_to(scratch))
+    for id in ids:
+        beside = out / "stacks" / id / IMPORTS
+        if (blocks := ADOPTED / f"{id}.tf.json").exists():
+            replace(blocks, beside)
+        else:
+            beside.unlink(missing_ok=True)
     return ids
 
 
@@ -72,19 +90,31 @@ def replace(source: Path, target: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Synthesise and print the stack ids."""
+    """Synthesise, print the stack ids, and fail on what breaks one of our policies."""
     parser = argparse.ArgumentParser(prog="python -m infra.app", description="Synthesise the stacks of all or some environments.")
     parser.add_argument("--env", action="append", default=[], metavar="E", help="environment; repeat for more; default all")
-    parser.add_argument("--out", type=Path, default=OUT, help="output folder (default: %(default)s)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(os.environ.get("CDKTF_OUTDIR") or OUT),
+        help="output folder (default: $CDKTF_OUTDIR, else cdktf.out)",
+    )
     options = parser.parse_args(arguments)
     try:
         print(*synthesise(options.env, options.out), sep="\n")
+        from infra.policies.review import breaches
+
+        found = breaches(options.out, options.env, datetime.date.today())
     except (ConfigurationError, NodeMissing) as error:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
         print(f"{error}. No stack was replaced by half of one. Mend the disk or the file and run it again.", file=sys.stderr)
         return 2
+    if found:
+        mend = "The stacks were written, and may not be applied. Mend the lines above, or waive a rule in infra/policies/waivers.yaml"
+        print(*found, f"{len(found)} policies are broken. {mend}, with a reason, an owner and an end.", sep="\n", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -7,10 +7,11 @@ from pydantic import BaseModel
 
 from environments import schemas
 from infra.policies.waivers import Waivers
+from infra.price.book import Book
 from infra.terraform.standin.types import Table
 
 FOLDER = Path(__file__).parent / "schemas"
-MODELS: tuple[type[BaseModel], ...] = (Waivers, Table)
+MODELS: tuple[type[BaseModel], ...] = (Waivers, Book, Table)
 
 if __name__ == "__main__":
     sys.exit(schemas.main(sys.argv[1:], FOLDER, MODELS))

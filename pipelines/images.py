@@ -206,8 +206,9 @@ def main() -> int:
     except (ImagesError, GoogleAPICallError, GoogleAuthError) as error:
         print(f"{error}\nThe stacks must be there first: make deploy ENV={arguments.env}", file=sys.stderr)
         return 1
+    named = tags()
     for image, digest in digests.items():
-        print(f"{image:<12}{digest}")
+        print(f"{image:<22}{digest}  tag {named[image]}")
     print(f"{'Built' if new else 'Built before'}: {clients.names.built_images(source())}")
     return 0
 

@@ -10,7 +10,7 @@ import signal
 import sys
 from types import FrameType
 
-COMMANDS = ("loop", "run", "env", "setup", "doctor")
+COMMANDS = ("loop", "run", "env", "price", "preflight", "adopt", "restore", "sleep", "sweep", "setup", "doctor")
 ROOMS = {"environments", "releases", "infra", "ml", "serving", "pipelines", "playbook"}
 
 TRANSPORTS = {"requests", "urllib3", "httpx", "httpcore"}

@@ -22,6 +22,7 @@ from playbook import ROOT, STATE, PlaybookError, children
 
 FOLDER = STATE / "emulator"
 IMAGES = ROOT / "cloudbuild" / "images.yaml"
+WRAPPER = ROOT / "infra" / "terraform" / "wrapper"
 BOOT_SECONDS = 60
 
 
@@ -66,10 +67,12 @@ def variables(environment: str, emulator: bool = False, folder: Path = FOLDER) -
 
 
 def full(chosen: dict[str, str]) -> dict[str, str]:
-    """Our own process environment with `chosen` on top and the checkout's tools first on the path."""
+    """Our own process environment with `chosen` on top, the checkout's tools first on the path, and its Terraform for the cdktf CLI."""
     tools = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", os.defpath)
-    return {**os.environ, "PATH": path if path.split(os.pathsep)[0] == tools else os.pathsep.join((tools, path)), **chosen}
+    # CHECKPOINT_DISABLE: otherwise the CLI reports each of its commands to HashiCorp.
+    cli = {"TERRAFORM_BINARY_NAME": str(WRAPPER), "CHECKPOINT_DISABLE": "1"}
+    return {**cli, **os.environ, "PATH": path if path.split(os.pathsep)[0] == tools else os.pathsep.join((tools, path)), **chosen}
 
 
 @contextmanager

@@ -125,6 +125,8 @@ class Call:
     """E-mail of the caller; empty for an anonymous one."""
     description: Method | None = None
     """The document's description of the method; none for a route."""
+    permission: str = ""
+    """What a route needs of its caller; for a method it follows from its id."""
 
     @property
     def verb(self) -> str:
@@ -162,6 +164,7 @@ class Route:
     http: str
     path: re.Pattern[str]
     behaviour: Behaviour
+    permission: str
 
 
 METHODS: dict[tuple[str, str], Behaviour] = {}
@@ -185,11 +188,14 @@ def on(service: str, *methods: str) -> Callable[[Behaviour], Behaviour]:
     return register
 
 
-def route(host: str, http: str, path: str) -> Callable[[Behaviour], Behaviour]:
-    """The decorated function answers requests whose host and still encoded path match these expressions in full, before the documents."""
+def route(host: str, http: str, path: str, permission: str = "") -> Callable[[Behaviour], Behaviour]:
+    """The decorated function answers requests whose host and still encoded path match these expressions in full, before the documents.
+
+    Its caller needs `permission`, on what the path's named groups `bucket`, `object`, `project` or `name` say.
+    """
 
     def register(behaviour: Behaviour) -> Behaviour:
-        ROUTES.append(Route(re.compile(host), http, re.compile(path), behaviour))
+        ROUTES.append(Route(re.compile(host), http, re.compile(path), behaviour, permission))
         return behaviour
 
     return register

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, on
 from emulator.engines.bigquery.names import parts
 from emulator.engines.bigquery.rows import Unfit, accepted
+from emulator.projects import project_number
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -57,7 +58,7 @@ def table(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
 async def insert_table(call: Call, cloud: Cloud) -> Json | Response:
     """A table lives in a dataset that exists."""
     cloud.resources.load(call, call.name.removesuffix("/tables"))
-    await cloud.bigquery.expire(f"{call.name}/{call.body.get('tableReference', {}).get('tableId', '')}")
+    await cloud.bigquery.tables.expire(f"{call.name}/{call.body.get('tableReference', {}).get('tableId', '')}")
     return await cloud.resources.default(call)
 
 
@@ -65,7 +66,7 @@ async def insert_table(call: Call, cloud: Cloud) -> Json | Response:
 async def get_table(call: Call, cloud: Cloud) -> Json | Response:
     """The table as it is after every prediction that was answered."""
     await cloud.requests.flush()
-    await cloud.bigquery.expire(call.name)
+    await cloud.bigquery.tables.expire(call.name)
     return await cloud.resources.default(call)
 
 
@@ -110,7 +111,7 @@ async def delete_dataset(call: Call, cloud: Cloud) -> Json | Response:
         message = f"Dataset {call.name} is still in use: it holds {len(tables)} tables. Delete them, or set deleteContents."
         raise Refusal(400, "FAILED_PRECONDITION", message, reason="resourceInUse")
     result = await cloud.resources.default(call)
-    await cloud.bigquery.forget(call.name)
+    await cloud.bigquery.tables.forget(call.name)
     return Response(status=204) if result == {} else result
 
 
@@ -118,7 +119,7 @@ async def delete_dataset(call: Call, cloud: Cloud) -> Json | Response:
 async def delete_table(call: Call, cloud: Cloud) -> Json | Response:
     """The rows go with the table."""
     result = await cloud.resources.default(call)
-    await cloud.bigquery.forget(call.name)
+    await cloud.bigquery.tables.forget(call.name)
     return Response(status=204) if result == {} else result
 
 
@@ -126,7 +127,7 @@ async def delete_table(call: Call, cloud: Cloud) -> Json | Response:
 async def insert_all(call: Call, cloud: Cloud) -> Json:
     """Adds rows; unless invalid ones are to be skipped, one that does not fit keeps all of them out."""
     name = call.name.removesuffix("/insertAll")
-    fields = cloud.bigquery.table(name).get("schema", {}).get("fields", [])
+    fields = cloud.bigquery.tables.table(name).get("schema", {}).get("fields", [])
     fitting: list[Json] = []
     errors: list[Json] = []
     for index, row in enumerate(call.body.get("rows", [])):
@@ -147,6 +148,13 @@ async def insert_all(call: Call, cloud: Cloud) -> Json:
     return {"kind": "bigquery#tableDataInsertAllResponse", **({"insertErrors": errors} if errors else {})}
 
 
+@on("bigquery", "projects.getServiceAccount")
+async def service_agent(call: Call, cloud: Cloud) -> Json:
+    """The identity under which BigQuery encrypts in a project."""
+    number = project_number(call.project)
+    return {"kind": "bigquery#getServiceAccountResponse", "email": f"bq-{number}@bigquery-encryption.iam.gserviceaccount.com"}
+
+
 @on("bigquery", "tabledata.list")
 async def list_rows(call: Call, cloud: Cloud) -> Response:
     """A page of a table's rows."""
@@ -156,7 +164,7 @@ async def list_rows(call: Call, cloud: Cloud) -> Response:
     fields = [field for field in call.one("selectedFields").split(",") if field]
     micros = call.one("formatOptions.useInt64Timestamp").lower() == "true"
     shown, _ = await cloud.bigquery.page(name, first, limit, fields=fields, micros=micros)
-    total = int(cloud.bigquery.table(name).get("numRows", 0))
+    total = int(cloud.bigquery.tables.table(name).get("numRows", 0))
     head: Json = {"kind": "bigquery#tableDataList", "totalRows": str(total)}
     if first + len(shown) < total and len(shown) < limit:
         head["pageToken"] = str(first + len(shown))

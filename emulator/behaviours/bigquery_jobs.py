@@ -131,7 +131,7 @@ async def jobs(call: Call, cloud: Cloud) -> Json:
     return page(call, sorted(rows, key=lambda row: str(row["statistics"]["creationTime"]), reverse=True), keys, "jobs")
 
 
-@route(HOSTS, "POST", UPLOAD)
+@route(HOSTS, "POST", UPLOAD, "bigquery.jobs.create")
 async def upload(call: Call, cloud: Cloud) -> Json | Response:
     """A load job with its file, in one request or as a session."""
     folder = cloud.state / "bigquery"
@@ -152,7 +152,7 @@ async def upload(call: Call, cloud: Cloud) -> Json | Response:
     return await start(cloud, project, _job(metadata), [folder / session], call.identity)
 
 
-@route(HOSTS, "PUT", UPLOAD)
+@route(HOSTS, "PUT", UPLOAD, "bigquery.jobs.create")
 async def resume(call: Call, cloud: Cloud) -> Json | Response:
     """Takes a part of the file; the last one starts the job."""
     session = call.one("upload_id")
@@ -233,7 +233,7 @@ async def start(cloud: Cloud, project: str, body: Json, files: list[Path], ident
         "status": {"state": "RUNNING"},
     }
     if configuration.get("dryRun"):
-        written = await cloud.bigquery.query(configuration["query"]["query"], configuration["query"], project, name, dry=True)
+        written = await cloud.bigquery.query(configuration["query"]["query"], configuration["query"], project, name, identity, dry=True)
         statistics = {**_query_statistics(written), "schema": {"fields": list(written.fields)}}
         job["statistics"] |= {"totalBytesProcessed": str(written.bytes), "query": statistics}
         return {**job, "status": {"state": "DONE"}}
@@ -250,9 +250,13 @@ async def _ended(cloud: Cloud, name: str, wait: float) -> None:
 
 async def _run(cloud: Cloud, name: str, job: Json, kind: str, files: list[Path]) -> None:
     """Runs a job to its end and stores it."""
+    from emulator.access import bigquery as needed
+
     work = {"query": _query, "load": _load, "extract": _extract, "copy": _copy}[kind]
     status: Json = {"state": "DONE"}
     try:
+        for need in needed.of_job(job["configuration"]):
+            cloud.access.demand(job["user_email"], need, "bigquery.jobs.insert")
         await work(cloud, name, job, files)
     except Refusal as refusal:
         fault = {"reason": refusal.reason, "message": refusal.message}
@@ -272,7 +276,7 @@ async def _run(cloud: Cloud, name: str, job: Json, kind: str, files: list[Path])
 
 async def _query(cloud: Cloud, name: str, job: Json, files: list[Path]) -> None:
     configuration = job["configuration"]["query"]
-    written = await cloud.bigquery.query(configuration.get("query", ""), configuration, name.split("/")[1], name)
+    written = await cloud.bigquery.query(configuration.get("query", ""), configuration, name.split("/")[1], name, job["user_email"])
     job["statistics"] |= {"totalBytesProcessed": str(written.bytes), "query": _query_statistics(written)}
     if written.destination:
         configuration["destinationTable"] = reference_of(written.destination)
@@ -364,7 +368,7 @@ async def results(cloud: Cloud, name: str, wait: float, first: int, limit: int, 
     if not head["jobComplete"]:
         return head
     if fault := job["status"].get("errorResult"):
-        status = {"notFound": 404, "duplicate": 409}.get(fault["reason"], 400)
+        status = {"notFound": 404, "duplicate": 409, "accessDenied": 403}.get(fault["reason"], 400)
         raise Refusal(status, "", fault["message"], reason=fault["reason"])
     statistics = job["statistics"]["query"]
     head |= {"totalBytesProcessed": statistics["totalBytesProcessed"], "cacheHit": False, "totalRows": "0"}
@@ -373,7 +377,7 @@ async def results(cloud: Cloud, name: str, wait: float, first: int, limit: int, 
     destination = name_of(job["configuration"]["query"].get("destinationTable", {}))
     if statistics["statementType"] != "SELECT" or not destination:
         return {**head, "schema": {"fields": []}}
-    table = cloud.bigquery.table(destination)
+    table = cloud.bigquery.tables.table(destination)
     head |= {"totalRows": table["numRows"], "schema": table["schema"]}
     shown = (await cloud.bigquery.page(destination, first, limit, micros=micros))[0] if limit else []
     if limit and first + len(shown) < int(table["numRows"]):

@@ -1,17 +1,24 @@
-"""Cloud Build: no container is built here, since the image table says what each image runs; the images get their digests."""
+"""Cloud Build: no container is built here, since the image table says what each image runs; the images get their digests.
+
+Connections, repositories and triggers are kept; no event of a repository reaches them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from emulator.behaviours import Call, Json, Refusal, on
+from emulator.behaviours import Call, Json, Refusal, completes, on, short_name
 from emulator.clock import now
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
+TRIGGERS = "projects.locations.triggers"
+short_name("cloudbuild", "BuildTrigger")
 NOT_BUILT = "Nothing was built: the local Google Cloud runs the entry points of its image table."
 
 
@@ -24,7 +31,7 @@ async def create(call: Call, cloud: Cloud) -> Json:
     values = call.body.get("substitutions", {})
     addresses = [re.sub(r"\$\{?(\w+)\}?", lambda match: _value(values, match[1]), address) for address in call.body.get("images", [])]
     for address in addresses:
-        cloud.images.get(address)
+        cloud.images.known(address)
     operation = cloud.resources.create(call)
     build = operation["response"]
     del build["@type"]
@@ -38,3 +45,36 @@ def _value(values: Json, name: str) -> str:
     if name not in values:
         raise Refusal(400, "INVALID_ARGUMENT", f"generic::invalid_argument: key {name!r} in the template is not a valid substitution.")
     return str(values[name])
+
+
+@completes("cloudbuild", "Connection")
+def connection(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
+    """A connection is complete once the secret that it names holds a token."""
+    version = resource.get("githubConfig", {}).get("authorizerCredential", {}).get("oauthTokenSecretVersion", "")
+    secret = cloud.projects.by_id(version.partition("/versions/")[0])
+    kept = cloud.store.of("secretmanager")
+    if version and kept.get(secret) is None:
+        raise Refusal(404, "NOT_FOUND", f"Secret {secret} does not exist, so the connection was not written. Create the secret first.")
+    stage = "COMPLETE" if not version or kept.list(f"{secret}/versions") else "PENDING_USER_OAUTH"
+    resource["installationState"] = {"stage": stage}
+
+
+@completes("cloudbuild", "Repository")
+def repository(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
+    """A repository hangs below its connection."""
+    cloud.resources.load(call, name.partition("/repositories/")[0])
+
+
+@on("cloudbuild", f"{TRIGGERS}.create")
+async def create_trigger(call: Call, cloud: Cloud) -> Json:
+    """A trigger is known by an id that Google chooses; its name is one of a kind too, and short."""
+    trigger = dict(call.body)
+    taken = {one.get("name") for one in cloud.store.of("cloudbuild").list(call.name)}
+    if trigger.get("name") in taken:
+        raise Refusal(409, "ALREADY_EXISTS", f"Trigger {trigger['name']!r} already exists. Nothing was made. Choose another name.")
+    linked = trigger.get("repositoryEventConfig", {}).get("repository", "")
+    if linked:
+        cloud.resources.load(call, cloud.projects.by_id(linked))
+    name = f"{call.name}/{uuid.uuid4()}"
+    trigger |= {"id": name.rpartition("/")[2], "createTime": now(), "resourceName": name}
+    return cloud.resources.save(replace(call, name=name), name, trigger, "BuildTrigger")

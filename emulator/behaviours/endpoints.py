@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import time
 from typing import TYPE_CHECKING
 
 from emulator.behaviours import STATUS_NAMES, Call, Json, Refusal, Response, completes, on, route
@@ -15,6 +16,7 @@ from emulator.behaviours.models import find, mark_deployed
 from emulator.clock import now, number
 from emulator.engines.requests import payloads
 from emulator.projects import project_number
+from emulator.quotas import check_serving
 from emulator.validation import parsed
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ async def deploy(call: Call, cloud: Cloud) -> Json:
     endpoint = cloud.resources.load(call, name)
     given, split = dict(call.body["deployedModel"]), call.body.get("trafficSplit", {})
     model = find(cloud, cloud.projects.by_id(given["model"]))
+    check_serving(cloud.store, call.location, given)
     known = [one["id"] for one in endpoint.get("deployedModels", [])]
     deployed_id = given.get("id") or number()
     if not DEPLOYED_ID.fullmatch(deployed_id):
@@ -141,10 +144,21 @@ async def delete(call: Call, cloud: Cloud) -> Json | Response:
     return await cloud.resources.default(call)
 
 
+@on("aiplatform", "projects.locations.deploymentResourcePools.delete")
+async def delete_pool(call: Call, cloud: Cloud) -> Json | Response:
+    """A pool goes after the models that share it."""
+    for _, endpoint in cloud.store.of("aiplatform").under(call.location, "Endpoint"):
+        if any(cloud.projects.by_id(one.get("sharedResources", "")) == call.name for one in endpoint.get("deployedModels", [])):
+            message = f"DeploymentResourcePool '{call.name}' is used by models deployed on '{endpoint['name']}'. Undeploy them first."
+            raise Refusal(400, "FAILED_PRECONDITION", message)
+    return await cloud.resources.default(call)
+
+
 @on("aiplatform", f"{ENDPOINTS}.predict")
 async def predict(call: Call, cloud: Cloud) -> Json:
     """Forwards instances to a deployed model, chosen by the traffic split."""
     _check_size(call, REQUEST_BYTES)
+    _check_host(call, cloud)
     return await _predict(cloud, call.name, call.body)
 
 
@@ -152,10 +166,16 @@ async def predict(call: Call, cloud: Cloud) -> Json:
 async def raw_predict(call: Call, cloud: Cloud) -> Response:
     """Forwards any body to a deployed model, and its answer back."""
     _check_size(call, REQUEST_BYTES)
+    _check_host(call, cloud)
     return await _raw_predict(cloud, call.name, call.raw, call.headers.get("content-type", "application/json"))
 
 
-@route(r"[^.]+\.[a-z0-9-]+\.prediction\.vertexai\.goog", "POST", r"/v1/(?P<name>projects/[^:]+):(?P<verb>predict|rawPredict)")
+@route(
+    r"[^.]+\.[a-z0-9-]+\.prediction\.vertexai\.goog",
+    "POST",
+    r"/v1/(?P<name>projects/[^:]+):(?P<verb>predict|rawPredict)",
+    "aiplatform.endpoints.predict",
+)
 async def dedicated(call: Call, cloud: Cloud) -> Json | Response:
     """The same at a dedicated endpoint's own host."""
     name = cloud.projects.by_id(call.params["name"])
@@ -168,6 +188,17 @@ async def dedicated(call: Call, cloud: Cloud) -> Json | Response:
 def _check_size(call: Call, limit: int) -> None:
     if len(call.raw) > limit:
         raise Refusal(400, "INVALID_ARGUMENT", f"Request payload size exceeds the limit: {limit} bytes.")
+
+
+def _check_host(call: Call, cloud: Cloud) -> None:
+    """The region's common host does not answer for an endpoint that has its own, or that is reached from a network only."""
+    endpoint = cloud.store.of("aiplatform").get(call.name) or {}
+    if dns := endpoint.get("dedicatedEndpointDns"):
+        message = f"Endpoint '{call.name}' is dedicated: it is asked at https://{dns} and not at {call.host}."
+        raise Refusal(400, "FAILED_PRECONDITION", message)
+    if endpoint.get("privateServiceConnectConfig", {}).get("enablePrivateServiceConnect"):
+        message = f"Endpoint '{call.name}' is private: it is asked through Private Service Connect, from a network of its consumers."
+        raise Refusal(400, "FAILED_PRECONDITION", message)
 
 
 async def _predict(cloud: Cloud, name: str, body: Json) -> Json:
@@ -213,15 +244,20 @@ async def _ask(cloud: Cloud, name: str, body: bytes, content_type: str) -> tuple
     deployed = _deployed(endpoint, chosen)
     model = find(cloud, f"{deployed['model']}@{deployed['modelVersionId']}")
     server = await cloud.servers.open(name, deployed, model)
+    begun = time.perf_counter()
     try:
         answer = await cloud.servers.ask(server, body, content_type)
     except Refusal as refusal:
-        cloud.traffic.count(name, chosen, refusal.status)
+        cloud.traffic.count(name, chosen, refusal.status, _milliseconds(begun))
         raise
-    cloud.traffic.count(name, chosen, answer[0])
+    cloud.traffic.count(name, chosen, answer[0], _milliseconds(begun))
     if endpoint.get("predictRequestResponseLoggingConfig", {}).get("enabled"):
         cloud.requests.add(endpoint, chosen, payloads(body, "instances"), payloads(answer[2], "predictions"))
     return deployed, model, answer
+
+
+def _milliseconds(begun: float) -> float:
+    return (time.perf_counter() - begun) * 1000
 
 
 def _deployed(endpoint: Json, deployed_id: str) -> Json:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from emulator.behaviours import Call, Json, Refusal, Response, at_start, not_emulated, on
 from emulator.clock import now
+from emulator.quotas import check_training
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -31,6 +32,7 @@ NOT_RUN = (
 @on("aiplatform", f"{JOBS}.create")
 async def create(call: Call, cloud: Cloud) -> Json:
     """Starts the processes of a job."""
+    check_training(cloud.store, call.location, call.body["jobSpec"])
     created = cloud.resources.create(call)
     name = created["name"]
     kept = cloud.store.of("aiplatform")

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import re
 import time
-import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from emulator import filters
 from emulator.behaviours import Call, Json, Refusal, Response, at_start, completes, not_emulated, on, short_name
 from emulator.clock import now, number
-from emulator.engines.metrics import BUCKET_SECONDS, SINGULAR, aggregated, check_aggregation, instant, seconds
+from emulator.engines import entries
+from emulator.engines.metrics import BUCKET_SECONDS, PERCENTILES, SINGULAR, aggregated, check_aggregation, instant, seconds
 from emulator.engines.notifications import COMPARISONS
 from emulator.projects import project_number
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
-ENTRIES = "log-entries"
 SERIES_IN_A_REQUEST = 200
 OLDEST_SECONDS, NEWEST_SECONDS = 25 * 3600.0, 300.0
 """How far in the past and in the future a point may end."""
@@ -43,17 +42,25 @@ def sink(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
 async def write_entries(call: Call, cloud: Cloud) -> Json:
     """Entries are kept in the order in which they arrive."""
     common = {"logName": call.body.get("logName", ""), "resource": call.body.get("resource", {"type": "global"})}
-    for entry in call.body.get("entries", []):
-        stamp = now()
-        full = {"insertId": uuid.uuid4().hex, "timestamp": stamp, **common, **entry, "receiveTimestamp": stamp}
-        cloud.store.of(ENTRIES).put(f"{full['logName']}/{stamp}-{full['insertId']}", "LogEntry", full)
+    entries.write(cloud, [{**common, **entry} for entry in call.body.get("entries", [])])
     return {}
+
+
+@completes("logging", "LogMetric")
+def log_metric(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
+    """A metric counts; its labels are taken from fields of the entries."""
+    if "valueExtractor" in resource or resource.get("metricDescriptor", {}).get("valueType", "INT64") != "INT64":
+        raise not_emulated("A log-based metric that is no counter")
+    filters.select([], resource.get("filter", ""))
+    wrong = [how for how in resource.get("labelExtractors", {}).values() if not entries.EXTRACT.fullmatch(how)]
+    if wrong:
+        raise not_emulated(f"The extractor {wrong[0]}")
 
 
 @on("logging", "entries.list")
 async def list_entries(call: Call, cloud: Cloud) -> Json:
     """Entries of the named resources that pass the filter."""
-    rows = cloud.store.of(ENTRIES).list()
+    rows = cloud.store.of(entries.ENTRIES).list()
     names = tuple(f"{name}/" for name in call.body.get("resourceNames", []))
     rows = [row for row in rows if not names or row["logName"].startswith(names)]
     rows = sorted(filters.select(rows, call.body.get("filter", "")), key=lambda row: str(row["timestamp"]))
@@ -255,12 +262,29 @@ def _check_threshold(cloud: Cloud, project: str, threshold: Json) -> None:
         types = METRIC_TYPE.findall(text)
         if len(types) != 1 or "resource.type" not in text:
             raise Refusal(400, "INVALID_ARGUMENT", f"The filter must name one metric.type and one resource.type: {text[:300]}")
+        if types[0].startswith(entries.USER):
+            _check_log_metric(cloud, project, types[0])
         if types[0].startswith(WRITABLE) and not cloud.store.of("monitoring").get(f"projects/{project}/metricDescriptors/{types[0]}"):
             mend = "The policy was not written. Create its descriptor first, or write a point."
             message = f'Cannot find metric that matches type = "{types[0]}". {mend}'
             raise Refusal(404, "NOT_FOUND", message)
     for aggregation in [*threshold.get("aggregations", []), *threshold.get("denominatorAggregations", [])]:
         check_aggregation(aggregation)
+        if aggregation.get("perSeriesAligner") in PERCENTILES:
+            _check_distribution(cloud, project, METRIC_TYPE.findall(threshold.get("filter", ""))[0])
+
+
+def _check_distribution(cloud: Cloud, project: str, type_: str) -> None:
+    described = cloud.store.of("monitoring").get(f"projects/{project}/metricDescriptors/{type_}")
+    if described and described.get("valueType") != "DISTRIBUTION":
+        message = f"A percentile is of distributions, and {type_} is {described.get('valueType')}. Choose another aligner."
+        raise Refusal(400, "INVALID_ARGUMENT", message)
+
+
+def _check_log_metric(cloud: Cloud, project: str, type_: str) -> None:
+    if not cloud.store.of("logging").get(f"projects/{project}/metrics/{type_.removeprefix(entries.USER)}"):
+        mend = "The policy was not written. Create the log-based metric first."
+        raise Refusal(404, "NOT_FOUND", f'Cannot find metric that matches type = "{type_}". {mend}')
 
 
 @on("monitoring", "projects.alertPolicies.patch", "projects.alertPolicies.delete")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.behaviours import Call, Json, Refusal, Response, at_start, on
 from emulator.clock import now
+from emulator.engines import entries
 from emulator.engines.metadata import Metadata
 from emulator.projects import project_number
 
@@ -59,7 +60,7 @@ async def create(call: Call, cloud: Cloud) -> Json:
         root=root,
         project_number=project_number(call.project),
         environment={
-            **cloud.environment,
+            **cloud.environment_of(call.body.get("serviceAccount", ""), call.project),
             "GOOGLE_CLOUD_PROJECT": call.project,
             "CLOUD_ML_PROJECT_ID": project_number(call.project),
             "CLOUD_ML_REGION": call.location.rpartition("/")[2],
@@ -76,6 +77,8 @@ async def create(call: Call, cloud: Cloud) -> Json:
             resource.record(run, task, Metadata(cloud.store))
         if task is run.root:
             _save(run, cloud)
+            if task.ended:
+                _log_end(run, cloud)
 
     cloud.pipelines.start(job, changed)
     return _with_contexts(created, cloud)
@@ -142,6 +145,22 @@ def _save(run: Run, cloud: Cloud) -> Json:
     moments: dict[str, Any] = {"startTime": root.started, "endTime": root.ended, "error": resource.error(root)}
     job |= {key: value for key, value in moments.items() if value}
     return kept.put(run.job.name, KIND, job)
+
+
+def _log_end(run: Run, cloud: Cloud) -> None:
+    """Vertex AI logs how a run ended, for alerts and whoever looks for it.
+
+    https://cloud.google.com/vertex-ai/docs/pipelines/logging
+    """
+    _, project, _, location, _, id_ = run.job.name.split("/")
+    labels = {"resource_container": run.job.project_number, "location": location, "pipeline_job_id": id_}
+    entry = {
+        "logName": f"projects/{project}/logs/aiplatform.googleapis.com%2Fpipeline_job_events",
+        "resource": {"type": "aiplatform.googleapis.com/PipelineJob", "labels": labels},
+        "severity": "ERROR" if run.root.state == "FAILED" else "INFO",
+        "jsonPayload": {"pipelineName": run.job.spec["pipelineInfo"]["name"], "state": f"PIPELINE_STATE_{run.root.state}"},
+    }
+    entries.write(cloud, [entry])
 
 
 def _with_contexts(job: Json, cloud: Cloud) -> Json:

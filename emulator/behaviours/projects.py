@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from emulator.behaviours import Call, Json, Refusal, on, route
+from emulator.access.policies import POLICIES
+from emulator.behaviours import Call, Json, Refusal, Response, on, route
 from emulator.operations import GLANCE_SECONDS
-from emulator.projects import ENABLED_AT_BIRTH
+from emulator.projects import ENABLED_AT_BIRTH, project_number
+from emulator.quotas import of_vertex
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
 PROJECT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
+AGENTS = {"compute": "compute-system", "dataflow": "dataflow-service-producer-prod", "run": "serverless-robot-prod"}
+"""Services whose agent's domain is not `gcp-sa-SERVICE`."""
 PROBE = "00000000000"
 """Terraform's provider asks for a service of this project and must be refused: an answer makes it panic."""
 
@@ -134,6 +139,35 @@ async def list_services(call: Call, cloud: Cloud) -> Json:
     rows = cloud.projects.services(call.project)
     wanted = call.one("filter").partition(":")[2]
     return {"services": [row for row in rows if not wanted or row["state"] == wanted]}
+
+
+@on("serviceusage", "services.consumerQuotaMetrics.list")
+async def quota_metrics(call: Call, cloud: Cloud) -> Json:
+    """The limits of an API, as far as they are known here."""
+    service = call.name.removesuffix("/consumerQuotaMetrics")
+    return {"metrics": of_vertex(service) if service.endswith("/aiplatform.googleapis.com") else []}
+
+
+@on("serviceusage", "services.generateServiceIdentity")
+async def service_agent(call: Call, cloud: Cloud) -> Json:
+    """The identity under which a service works in the project; made once, and the same ever after."""
+    service = call.name.rpartition("/")[2].removesuffix(".googleapis.com")
+    number = cloud.projects.get(call.project)["projectNumber"]
+    email = f"service-{number}@{AGENTS.get(service, f'gcp-sa-{service}')}.iam.gserviceaccount.com"
+    identity = {"email": email, "uniqueId": project_number(email)}
+    return cloud.operations.done(call, identity, "google.api.serviceusage.v1beta1.ServiceIdentity")
+
+
+@on("cloudresourcemanager", "projects.setIamPolicy")
+async def set_policy(call: Call, cloud: Cloud) -> Json | Response:
+    """The audit configuration stays as it is unless the mask names it."""
+    if "auditConfigs" in call.body.get("updateMask", ""):
+        return await cloud.resources.default(call)
+    kept = cloud.store.of(POLICIES).get(f"{call.service}/{call.name}") or {}
+    policy = {key: value for key, value in call.body.get("policy", {}).items() if key != "auditConfigs"}
+    if "auditConfigs" in kept:
+        policy["auditConfigs"] = kept["auditConfigs"]
+    return await cloud.resources.default(replace(call, body={**call.body, "policy": policy}))
 
 
 @on("cloudbilling", "projects.getBillingInfo", "projects.updateBillingInfo")

@@ -6,7 +6,7 @@ import base64
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from emulator.behaviours import Call, Json, Refusal, completes, defaults, on
+from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, on
 from emulator.clock import etag, now
 
 if TYPE_CHECKING:
@@ -48,6 +48,26 @@ def crypto_key(call: Call, cloud: Cloud, name: str, key: Json) -> None:
 async def destroy_key_version(call: Call, cloud: Cloud) -> Json:
     """Scheduled, so that it can be taken back for a month."""
     return cloud.resources.save(call, call.name, {**cloud.resources.load(call), "state": "DESTROY_SCHEDULED"}, "CryptoKeyVersion")
+
+
+@on("cloudkms", "projects.locations.keyRings.delete", f"{KEYS}.delete", f"{KEYS}.cryptoKeyVersions.delete")
+async def delete_key(call: Call, cloud: Cloud) -> Json | Response:
+    """A ring goes after its keys, a key after its versions, a version after its material."""
+    state = cloud.resources.load(call).get("state", "DESTROYED")
+    left = [name for name, _ in cloud.store.of("cloudkms").under(call.name)]
+    if left or state != "DESTROYED":
+        why = f"it still holds '{left[0]}'" if left else f"it is in state {state}"
+        raise Refusal(400, "FAILED_PRECONDITION", f"'{call.name}' was not deleted: {why}. Delete what is below it, or destroy it, first.")
+    return await cloud.resources.default(call)
+
+
+@on("cloudkms", f"{KEYS}.cryptoKeyVersions.restore")
+async def restore_key_version(call: Call, cloud: Cloud) -> Json:
+    """Back, and disabled: whoever wants to use it enables it."""
+    version = cloud.resources.load(call)
+    if version["state"] != "DESTROY_SCHEDULED":
+        raise Refusal(400, "FAILED_PRECONDITION", f"'{call.name}' is in state {version['state']}: only DESTROY_SCHEDULED can be restored.")
+    return cloud.resources.save(call, call.name, {**version, "state": "DISABLED"}, "CryptoKeyVersion")
 
 
 @on("secretmanager", f"{SECRETS}.addVersion")

@@ -79,10 +79,10 @@ async def one_bucket(call: Call, cloud: Cloud) -> Json | Response:
 
 @on("storage", "buckets.delete")
 async def delete_bucket(call: Call, cloud: Cloud) -> Json | Response:
-    """Only an empty bucket can be deleted."""
+    """Only an empty bucket can be deleted, and older generations are content too."""
     bucket = call.params["bucket"]
     _check_metageneration(call, cloud.objects.bucket(bucket))
-    if found := cloud.objects.list(bucket):
+    if found := [*cloud.objects.list(bucket), *cloud.objects.older.list(bucket, "")]:
         message = (
             f"The bucket you tried to delete is not empty: it holds {len(found)} objects, e.g. '{found[0]['name']}'. Delete them first."
         )
@@ -109,7 +109,10 @@ async def list_objects(call: Call, cloud: Cloud) -> Json:
     items: list[Json] = []
     prefixes: list[str] = []
     last = ""
-    for found in cloud.objects.list(bucket, prefix):
+    rows = cloud.objects.list(bucket, prefix)
+    if call.one("versions").lower() == "true":
+        rows = sorted([*rows, *cloud.objects.older.list(bucket, prefix)], key=lambda one: (one["name"], int(one["generation"])))
+    for found in rows:
         name = found["name"]
         folder = prefix + name[len(prefix) :].partition(delimiter)[0] + delimiter if delimiter and delimiter in name[len(prefix) :] else ""
         place = folder or name
@@ -158,10 +161,10 @@ async def update_object(call: Call, cloud: Cloud) -> Json:
 
 @on("storage", "objects.delete")
 async def delete_object(call: Call, cloud: Cloud) -> Response:
-    """Deletes the live generation."""
+    """Deletes the live generation, which a bucket with versioning keeps, or the one that is named, for good."""
     bucket, name = call.params["bucket"], call.params["object"]
     existing(call, cloud, bucket, name)
-    cloud.objects.delete(bucket, name)
+    cloud.objects.delete(bucket, name, call.one("generation"))
     return Response(status=204)
 
 
@@ -212,9 +215,8 @@ def existing(call: Call, cloud: Cloud, bucket: str, name: str, conditions: str =
         Refusal: It does not exist, or not under the call's preconditions.
     """
     _enabled(cloud, bucket)
-    found = cloud.objects.get(bucket, name)
-    wanted = call.one(generation)
-    if found is None or (wanted and wanted != found["generation"]):
+    found = cloud.objects.get(bucket, name, call.one(generation))
+    if found is None:
         raise Refusal(404, "NOT_FOUND", f"No such object: {bucket}/{name}")
     _check_generation(call, found, conditions)
     _check_metageneration(call, found, conditions)
@@ -255,7 +257,7 @@ def _enabled(cloud: Cloud, bucket: str) -> None:
 
 def content(call: Call, cloud: Cloud, found: Json) -> Response:
     """The object's bytes, or the range that the call asks for."""
-    path, size = cloud.objects.path(found["bucket"], found["name"]), int(found["size"])
+    path, size = cloud.objects.path(found["bucket"], found["name"], found["generation"]), int(found["size"])
     headers = {
         "X-Goog-Generation": found["generation"],
         "X-Goog-Metageneration": found["metageneration"],

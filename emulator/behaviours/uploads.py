@@ -31,7 +31,7 @@ async def sweep(cloud: Cloud) -> None:
             cloud.store.of(SESSIONS).remove(session)
 
 
-@route(HOSTS, "POST", PATH)
+@route(HOSTS, "POST", PATH, "storage.objects.create")
 async def upload(call: Call, cloud: Cloud) -> Json | Response:
     """Begins or makes an upload."""
     if call.one("upload_id"):
@@ -74,7 +74,7 @@ def begin(call: Call, cloud: Cloud, fields: Json) -> Response:
     return Response.of({}, 200, {"Location": address, "X-GUploader-UploadID": session})
 
 
-@route(HOSTS, "PUT", PATH)
+@route(HOSTS, "PUT", PATH, "storage.objects.create")
 async def resume(call: Call, cloud: Cloud) -> Json | Response:
     """Takes a part of a session's content, or says how much has arrived (`bytes */*`)."""
     session = call.one("upload_id")
@@ -118,19 +118,19 @@ async def cancel(call: Call, cloud: Cloud) -> Response:
     return Response(b"", 499)
 
 
-@route(r"storage\.googleapis\.com", "GET", OBJECT)
+@route(r"storage\.googleapis\.com", "GET", OBJECT, "storage.objects.get")
 async def read(call: Call, cloud: Cloud) -> Response:
     """Reads an object through the XML API, as Go's client and signed addresses do."""
     return content(call, cloud, existing(call, cloud, call.params["bucket"], call.params["object"]))
 
 
-@route(r"storage\.googleapis\.com", "HEAD", OBJECT)
+@route(r"storage\.googleapis\.com", "HEAD", OBJECT, "storage.objects.get")
 async def head(call: Call, cloud: Cloud) -> Response:
     """As `read`, for the headers alone."""
     return content(call, cloud, existing(call, cloud, call.params["bucket"], call.params["object"]))
 
 
-@route(r"storage\.googleapis\.com", "PUT", OBJECT)
+@route(r"storage\.googleapis\.com", "PUT", OBJECT, "storage.objects.create")
 async def write(call: Call, cloud: Cloud) -> Response:
     """Writes an object through the XML API, as signed addresses do."""
     fields = {"contentType": call.headers.get("content-type", "application/octet-stream")}

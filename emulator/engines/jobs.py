@@ -143,7 +143,7 @@ class Jobs:
             for replica in range(counts[index]):
                 task = {"type": f"workerpool{index}", "index": replica}
                 environment = {
-                    **self.cloud.environment,
+                    **self.cloud.environment_of(spec.get("serviceAccount", ""), project),
                     "GOOGLE_CLOUD_PROJECT": project,
                     "CLOUD_ML_PROJECT_ID": project_number(project),
                     "CLOUD_ML_REGION": location,

@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from emulator.behaviours import Refusal
 from emulator.clock import etag, now
+from emulator.engines.generations import Generations
 from emulator.store import Store
 from emulator.validation import SURROGATE
 
@@ -46,6 +47,7 @@ class Objects:
     def __init__(self, folder: Path, store: Store) -> None:
         self.folder = folder.resolve()
         self._kept = store.of("storage")
+        self.older = Generations(self.folder, store)
         (folder / INCOMING).mkdir(parents=True, exist_ok=True)
 
     def bucket(self, bucket: str) -> Json:
@@ -80,6 +82,7 @@ class Objects:
         source = content if isinstance(content, Path) else self.incoming()
         if isinstance(content, bytes):
             source.write_bytes(content)
+        self._archive(owner, name)
         target = self._place(bucket, name)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, target)
@@ -89,12 +92,18 @@ class Objects:
         """Makes an object with the content of another, and with its metadata where `metadata` says nothing else."""
         file = self.incoming()
         with file.open("wb") as target:
-            target.writelines(blocks(self.path(source["bucket"], source["name"])))
+            target.writelines(blocks(self.path(source["bucket"], source["name"], source["generation"])))
         kept = {field: source[field] for field in KEPT_IN_COPIES if field in source}
         return self.put(bucket, name, file, {**kept, **(metadata or {})})
 
-    def get(self, bucket: str, name: str) -> Json | None:
-        """The object resource, or none."""
+    def get(self, bucket: str, name: str, generation: str = "") -> Json | None:
+        """The object resource, or none; of the live generation where none is named."""
+        live = self._live(bucket, name)
+        if not generation or (live and live["generation"] == generation):
+            return live
+        return self.older.get(bucket, name, generation)
+
+    def _live(self, bucket: str, name: str) -> Json | None:
         kept = self._kept.get(key(bucket, name))
         path = self.folder / kept[FILE]["path"] if kept else self._plain(bucket, name)
         found = self._fresh(bucket, name, path, kept) if path is not None and path.is_file() else None
@@ -111,14 +120,17 @@ class Objects:
         found = self._plain(bucket, name) if name else self.folder / bucket
         return found if found is not None and self._is_inside(found) else None
 
-    def path(self, bucket: str, name: str) -> Path:
-        """The object's file, for reading.
+    def path(self, bucket: str, name: str, generation: str = "") -> Path:
+        """The object's file, for reading; of the live generation where none is named.
 
         Raises:
             Refusal: There is no such object.
         """
-        if self.get(bucket, name) is None:
+        found = self.get(bucket, name, generation)
+        if found is None:
             raise Refusal(404, "NOT_FOUND", f"No such object: {bucket}/{name}")
+        if "timeDeleted" in found:
+            return self.older.path(found)
         kept = self._kept.get(key(bucket, name)) or {}
         return self.folder / str(kept[FILE]["path"])
 
@@ -135,8 +147,13 @@ class Objects:
         changed = {**kept, **fields, "metageneration": str(int(kept["metageneration"]) + 1), "updated": now(), "etag": etag()}
         return shown(self._kept.put(key(bucket, name), "Object", {field: value for field, value in changed.items() if value is not None}))
 
-    def delete(self, bucket: str, name: str) -> None:
-        """Removes an object, if it is there, and the folders that it leaves empty."""
+    def delete(self, bucket: str, name: str, generation: str = "") -> None:
+        """Removes an object, if it is there, and the folders that it leaves empty; a generation that is named, for good."""
+        if generation and (older := self.older.get(bucket, name, generation)):
+            self.older.remove(older)
+            return
+        if not generation and (owner := self._kept.get(f"b/{bucket}")):
+            self._archive(owner, name)
         kept = self._kept.get(key(bucket, name))
         path = self.folder / kept[FILE]["path"] if kept else self._plain(bucket, name)
         # The file first: a kill in between must not leave a file that becomes an object again.
@@ -160,12 +177,18 @@ class Objects:
     def drop_bucket(self, bucket: str) -> None:
         """Removes an empty bucket's folder."""
         shutil.rmtree(self.folder / bucket, ignore_errors=True)
+        self.older.drop_bucket(bucket)
 
     def sweep(self, age_seconds: float = 7 * 86400) -> None:
         """Removes uploads that nobody finished within a week, as Google does."""
         for file in (self.folder / INCOMING).iterdir():
             if time.time() - file.stat().st_mtime > age_seconds:
                 file.unlink(missing_ok=True)
+
+    def _archive(self, owner: Json, name: str) -> None:
+        """Keeps the live generation, where the bucket keeps versions and there is one."""
+        if owner.get("versioning", {}).get("enabled") and (live := self._live(owner["name"], name)):
+            self.older.archive(live, self.path(owner["name"], name))
 
     def _plain(self, bucket: str, name: str) -> Path | None:
         """The file that carries the object's name; none where the name is no path."""

@@ -94,7 +94,7 @@ class RequestLog:
             self._left_over = False
 
     async def _write(self, table: str, rows: dict[str, Json]) -> None:
-        self._bigquery.declare(table, FIELDS)
+        self._bigquery.tables.declare(table, FIELDS)
         written: set[str] = set()
         if self._left_over:
             # The kill may have come between the rows and the note that they are written.

@@ -121,7 +121,7 @@ class Servers:
             arguments=words,
             folder=str(folder),
             environment={
-                **self.cloud.environment,
+                **self.cloud.environment_of(deployed.get("serviceAccount", ""), project),
                 "GOOGLE_CLOUD_PROJECT": project,
                 "AIP_HTTP_PORT": str(port),
                 "AIP_HEALTH_ROUTE": health,

@@ -22,7 +22,7 @@ Json = dict[str, Any]
 FAILED = 400
 """From this HTTP status on, an answer says that something failed."""
 METRICS = "aiplatform.googleapis.com/prediction/online"
-RESPONSES, ERRORS = f"{METRICS}/response_count", f"{METRICS}/error_count"
+RESPONSES, ERRORS, LATENCIES = (f"{METRICS}/{name}" for name in ("response_count", "error_count", "prediction_latencies"))
 SAMPLING_SECONDS = 1.0
 """How long after an answer the alert policies see it, with all others of that time; Google takes a minute."""
 
@@ -57,8 +57,8 @@ class Traffic:
         self._due: dict[str, asyncio.TimerHandle] = {}
         cloud.at_end(self._close)
 
-    def count(self, endpoint: str, deployed_id: str, status: int) -> None:
-        """Counts one answer of a deployed model; the alert policies see it shortly after."""
+    def count(self, endpoint: str, deployed_id: str, status: int, milliseconds: float) -> None:
+        """Counts one answer of a deployed model and how long it took; the alert policies see it shortly after."""
         project, resource = _endpoint(endpoint)
         counted: dict[str, Json] = {RESPONSES: {"deployed_model_id": deployed_id, "response_code": str(status)}}
         if status >= FAILED:
@@ -68,6 +68,14 @@ class Traffic:
             for type_, labels in counted.items():
                 header = {"metric": {"type": type_, "labels": labels}, "resource": resource, "metricKind": "DELTA", "valueType": "INT64"}
                 self._cloud.metrics.count(project, header, at)
+            labels = {"deployed_model_id": deployed_id, "latency_type": "total"}
+            took = {
+                "metric": {"type": LATENCIES, "labels": labels},
+                "resource": resource,
+                "metricKind": "DELTA",
+                "valueType": "DISTRIBUTION",
+            }
+            self._cloud.metrics.measure(project, took, at, milliseconds)
         if project not in self._due:
             self._due[project] = asyncio.get_running_loop().call_later(SAMPLING_SECONDS, self.sample, project)
 
@@ -76,7 +84,7 @@ class Traffic:
         due = self._due.pop(project, None)
         if due is not None:
             due.cancel()
-        self._cloud.alerts.written(project, {RESPONSES, ERRORS}, time.time())
+        self._cloud.alerts.written(project, {RESPONSES, ERRORS, LATENCIES}, time.time())
 
     async def _close(self) -> None:
         for due in self._due.values():

@@ -18,6 +18,7 @@ from emulator.dispatch import Request
 from emulator.gateway import http
 from emulator.gateway.authority import Authority, answers_for
 from emulator.gateway.launch import Bridge
+from emulator.recording import Recording
 
 DENIED = "denied"
 """Refused hosts are logged under this name: whatever stands there would have left the machine."""
@@ -26,8 +27,9 @@ DENIED = "denied"
 class Proxy:
     """Serves `listener` until it is closed."""
 
-    def __init__(self, cloud: Cloud, authority: Authority, listener: socket.socket) -> None:
+    def __init__(self, cloud: Cloud, authority: Authority, listener: socket.socket, recording: Recording | None = None) -> None:
         self._cloud = cloud
+        self._recording = recording
         self._authority = authority
         self._listener = listener
         self._bridge = Bridge(self._answer)
@@ -95,7 +97,10 @@ class Proxy:
         await http.serve(reader, asyncio.StreamWriter(transport, protocol, reader, loop), self._console, "127.0.0.1")
 
     async def _answer(self, request: Request) -> Response:
-        return await dispatch.answer(request, self._cloud)
+        response = await dispatch.answer(request, self._cloud)
+        if self._recording is not None:
+            self._recording.add(request, response)
+        return response
 
     async def _console(self, request: Request) -> Response:
         if request.host not in ("127.0.0.1", "localhost"):

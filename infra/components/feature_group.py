@@ -1,6 +1,6 @@
 """A task's features in Feature Store, over its BigQuery table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cdktf_cdktf_provider_google.vertex_ai_feature_group import (
@@ -22,8 +22,8 @@ class FeatureGroupProps:
     """`project.dataset.table`."""
     entity: str
     """The column that identifies an entity."""
-    features: Sequence[str]
-    """Columns that are features."""
+    features: Mapping[str, str]
+    """Column that is a feature → what it says."""
     task: str
 
 
@@ -50,7 +50,13 @@ class FeatureGroup(Construct):
         self.name = group.name
         self.features = [
             VertexAiFeatureGroupFeature(
-                self, feature, name=feature, region=props.region, feature_group=group.name, labels={"task": props.task}
+                self,
+                feature,
+                name=feature,
+                description=description,
+                region=props.region,
+                feature_group=group.name,
+                labels={"task": props.task},
             ).name
-            for feature in props.features
+            for feature, description in props.features.items()
         ]

@@ -29,7 +29,7 @@ class Identity(Construct):
 
     def __init__(self, scope: Construct, id: str, props: IdentityProps) -> None:
         super().__init__(scope, id)
-        account = ServiceAccount(
+        self.account = ServiceAccount(
             self,
             "account",
             project=props.project,
@@ -39,4 +39,6 @@ class Identity(Construct):
             depends_on=props.depends_on,
         )
         for role in props.project_roles:
-            ProjectIamMember(self, role.removeprefix("roles/").replace(".", "-"), project=props.project, role=role, member=account.member)
+            ProjectIamMember(
+                self, role.removeprefix("roles/").replace(".", "-"), project=props.project, role=role, member=self.account.member
+            )

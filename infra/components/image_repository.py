@@ -10,6 +10,7 @@ from cdktf_cdktf_provider_google.artifact_registry_repository import (
     ArtifactRegistryRepositoryCleanupPoliciesCondition,
     ArtifactRegistryRepositoryCleanupPoliciesMostRecentVersions,
     ArtifactRegistryRepositoryDockerConfig,
+    ArtifactRegistryRepositoryVulnerabilityScanningConfig,
 )
 from cdktf_cdktf_provider_google.artifact_registry_repository_iam_member import ArtifactRegistryRepositoryIamMember
 from constructs import Construct
@@ -24,6 +25,8 @@ class ImageRepositoryProps:
 
     repository_id: str
     location: str
+    kms_key: str | None
+    """Full name of the key that encrypts its images; another one replaces the repository."""
     deletion_protection: bool
     readers: Mapping[str, str]
     """Short stable word → member that may pull."""
@@ -32,7 +35,8 @@ class ImageRepositoryProps:
 
 
 class ImageRepository(Construct):
-    """Creates one Docker repository with tags that never move, a clean-up of old untagged images, and the rights to pull and push.
+    """Creates one Docker repository with tags that never move, a scan of every image, a clean-up of old untagged ones, and the rights to
+    pull and push.
 
     Deliberately builds no image: Cloud Build does, as the identity that may push.
     """
@@ -46,7 +50,10 @@ class ImageRepository(Construct):
             location=props.location,
             format="DOCKER",
             description="Container images of pipelines, training and serving",
+            kms_key_name=props.kms_key,
             docker_config=ArtifactRegistryRepositoryDockerConfig(immutable_tags=True),
+            # As the project says, which enables the scanner: a repository can only switch itself off.
+            vulnerability_scanning_config=ArtifactRegistryRepositoryVulnerabilityScanningConfig(enablement_config="INHERITED"),
             cleanup_policies=[
                 ArtifactRegistryRepositoryCleanupPolicies(
                     id="keep-recent",

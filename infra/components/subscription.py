@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from cdktf_cdktf_provider_google.pubsub_subscription import (
     PubsubSubscription,
+    PubsubSubscriptionDeadLetterPolicy,
     PubsubSubscriptionExpirationPolicy,
     PubsubSubscriptionRetryPolicy,
 )
@@ -14,6 +15,18 @@ from infra.components.topic import RETENTION
 
 ACKNOWLEDGED_WITHIN = 60
 """Seconds. A reader acknowledges once a run has been started, not once it has ended."""
+ATTEMPTS = 100
+"""At the longest pause between two deliveries this is most of a day, in which people can label rows or mend what is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadLetters:
+    """Where messages go that could not be handled."""
+
+    topic: str
+    """Id of the topic."""
+    forwarder: str
+    """Member that moves them: Pub/Sub's own service agent, which must also be allowed to publish to the topic."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,17 +37,19 @@ class SubscriptionProps:
     topic: str
     reader: str
     """Member that pulls and acknowledges."""
+    dead_letters: DeadLetters | None
+    """None for the reader of dead letters itself."""
 
 
 class Subscription(Construct):
-    """Creates one pull subscription that never expires, and the right to read it.
+    """Creates one pull subscription that never expires, the right to read it, and what moves a message that was never handled.
 
-    Deliberately has no dead letters: a message that cannot be handled stays visible as an old unacknowledged one for as long as
-    it is kept, and its grants would need the number of the project.
+    Deliberately never drops a message by itself: one that was delivered too often goes to the dead letters, where an alert sees it.
     """
 
     def __init__(self, scope: Construct, id: str, props: SubscriptionProps) -> None:
         super().__init__(scope, id)
+        dead = props.dead_letters
         subscription = PubsubSubscription(
             self,
             "subscription",
@@ -44,5 +59,10 @@ class Subscription(Construct):
             message_retention_duration=RETENTION,
             expiration_policy=PubsubSubscriptionExpirationPolicy(ttl=""),
             retry_policy=PubsubSubscriptionRetryPolicy(minimum_backoff="10s", maximum_backoff="600s"),
+            dead_letter_policy=PubsubSubscriptionDeadLetterPolicy(dead_letter_topic=dead.topic, max_delivery_attempts=ATTEMPTS)
+            if dead
+            else None,
         )
-        PubsubSubscriptionIamMember(self, "reader", subscription=subscription.name, role="roles/pubsub.subscriber", member=props.reader)
+        members = {"reader": props.reader, **({"forwarder": dead.forwarder} if dead else {})}
+        for word, member in members.items():
+            PubsubSubscriptionIamMember(self, word, subscription=subscription.name, role="roles/pubsub.subscriber", member=member)

@@ -17,6 +17,8 @@ class TopicProps:
 
     name: str
     region: str
+    kms_key: str | None
+    """Full name of the key that encrypts its messages; None leaves that to Google's own."""
     publishers: Mapping[str, str]
     """Short stable word → member."""
 
@@ -24,7 +26,8 @@ class TopicProps:
 class Topic(Construct):
     """Creates one topic whose messages stay in the region, and the right to publish.
 
-    Deliberately creates no subscription: each reader brings its own, with its own pace and dead letters.
+    Deliberately creates no subscription: each reader brings its own, with its own pace. Nor the right of Pub/Sub to use the key: who
+    owns the key grants it.
     """
 
     def __init__(self, scope: Construct, id: str, props: TopicProps) -> None:
@@ -33,6 +36,7 @@ class Topic(Construct):
             self,
             "topic",
             name=props.name,
+            kms_key_name=props.kms_key,
             message_retention_duration=RETENTION,
             message_storage_policy=PubsubTopicMessageStoragePolicy(allowed_persistence_regions=[props.region]),
         )

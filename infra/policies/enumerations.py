@@ -39,13 +39,13 @@ def camel(name: str) -> str:
 
 
 def values(type_: str, body: Mapping[str, Any]) -> Iterator[tuple[str, str, frozenset[str]]]:
-    """Path, value and possible values of every attribute of a resource that has a documented list."""
+    """Path, value and possible values of every attribute of a resource that has a documented list; an empty value means none."""
     known = documented(type_)
 
     def walk(block: Mapping[str, Any], class_: str, path: str) -> Iterator[tuple[str, str, frozenset[str]]]:
         for attribute, value in block.items():
             here = f"{path}{attribute}"
-            if isinstance(value, str) and (allowed := known.get(class_, {}).get(attribute)):
+            if isinstance(value, str) and value and (allowed := known.get(class_, {}).get(attribute)):
                 yield here, value, allowed
             for nested in value if isinstance(value, list) else [value]:
                 if isinstance(nested, Mapping):

@@ -2,12 +2,13 @@
 
 import dataclasses
 import datetime
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra.policies import scanner, waivers
-from infra.policies.rules import RULES
-from infra.policies.subject import NothingToCheck, read
+from infra.policies.rules import RULES, owned_once
+from infra.policies.subject import Finding, NothingToCheck, SynthesisedStack, finding, read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +35,43 @@ def review(out: Path, environments: list[str], today: datetime.date) -> Review:
         NothingToCheck: when there was nothing to look at, or checkov looked at nothing.
         ConfigurationError: when an environment's files or the waivers are wrong.
     """
-    stacks = read(out, environments)
-    resources = sum(1 for stack in stacks for _ in stack.resources)
-    if not resources:
-        raise NothingToCheck(f"the stacks in {out} declare no resource. A check of nothing would pass. Run: python -m infra.app")
-    ours = sorted(finding for stack in stacks for rule in RULES for finding in rule(stack))
+    stacks = something(out, environments)
     scan = scanner.scan(stacks)
-    judged = waivers.judge([*ours, *scan.findings], waivers.load(), today)
+    judged = waivers.judge([*broken(stacks), *located(scan.findings, stacks)], waivers.load(), today)
     if environments:
         # Only a look at every environment can tell that a waiver is idle.
         judged = dataclasses.replace(judged, unused=())
+    resources = sum(len(stack.resources) for stack in stacks)
     return Review(stacks=len(stacks), resources=resources, rules=len(RULES), scanned=scan.passed + len(scan.findings), judged=judged)
+
+
+def breaches(out: Path, environments: Sequence[str], today: datetime.date) -> tuple[Finding, ...]:
+    """What breaks our own rules and is not waived: quick enough for every synthesis.
+
+    Raises:
+        NothingToCheck: when there was nothing to look at.
+        ConfigurationError: when an environment's files or the waivers are wrong.
+    """
+    return waivers.judge(broken(something(out, environments)), waivers.load(), today).open
+
+
+def something(out: Path, environments: Sequence[str]) -> list[SynthesisedStack]:
+    """The synthesised stacks, with at least one resource in them."""
+    stacks = read(out, environments)
+    if not any(stack.resources for stack in stacks):
+        raise NothingToCheck(f"the stacks in {out} declare no resource. A check of nothing would pass. Run: python -m infra.app")
+    return stacks
+
+
+def broken(stacks: Sequence[SynthesisedStack]) -> list[Finding]:
+    """What breaks our own rules."""
+    return sorted([*(found for stack in stacks for rule in RULES for found in rule(stack)), *owned_once(stacks)])
+
+
+def located(findings: Iterable[Finding], stacks: Sequence[SynthesisedStack]) -> list[Finding]:
+    """The findings of checkov with the construct and the line of what they are about."""
+    about = {(stack.id, resource.address): (stack, resource) for stack in stacks for resource in stack.resources}
+    return [
+        finding(*about[found.stack, found.address], found.rule, found.message) if (found.stack, found.address) in about else found
+        for found in findings
+    ]

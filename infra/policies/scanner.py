@@ -45,10 +45,12 @@ def scan(stacks: Sequence[SynthesisedStack]) -> Scan:
     reports = found if isinstance(found, list) else [found]
     unread = sorted(str(path) for report in reports for path in report.parsing_errors)
     passed = sum(len(report.passed_checks) for report in reports)
+    # It names a resource by its id alone, or by type and id, depending on the check.
+    addresses = {(stack.id, resource.id): resource.address for stack in stacks for resource in stack.resources}
     findings = [
         Finding(
-            stack=Path(check.file_path).parent.name,
-            address=check.resource.removeprefix("resource."),
+            stack=(id_ := Path(check.file_path).parent.name),
+            address=addresses.get((id_, check.resource.rpartition(".")[2]), str(check.resource)),
             rule=check.check_id,
             message=f"{check.check_name}. {check.guideline or 'See the documentation of checkov.'}",
         )

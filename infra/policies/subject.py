@@ -1,13 +1,15 @@
 """A synthesised stack as rules see it, and what a rule answers."""
 
+import functools
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from environments import Environment, Names, load, organisation
 from environments.loading import environment_names
+from infra.synthesis import origins
 
 
 class NothingToCheck(Exception):
@@ -21,11 +23,27 @@ class Resource:
     type: str
     id: str
     body: dict[str, Any]
+    construct: str = ""
+    """Path of its construct in the app, e.g. `dev-data/raw/bucket`."""
 
     @property
     def address(self) -> str:
         """Terraform address, e.g. `google_storage_bucket.raw_bucket_9C1B2D3E`."""
         return f"{self.type}.{self.id}"
+
+    def at(self, path: str) -> Any:
+        """The value at a dotted path, through the one-element lists that blocks may be; None where there is none."""
+        found: Any = self.body
+        for part in path.split("."):
+            if isinstance(found, list):
+                found = found[0] if len(found) == 1 else None
+            found = found.get(part) if isinstance(found, Mapping) else None
+        return found
+
+    def blocks(self, path: str) -> list[dict[str, Any]]:
+        """The blocks at a dotted path; none, one and many look alike."""
+        found = self.at(path)
+        return [block for block in (found if isinstance(found, list) else [found]) if isinstance(block, dict)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,18 +53,35 @@ class SynthesisedStack:
     id: str
     names: Names
     document: dict[str, Any]
+    origins: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Construct path → the lines that declared it, innermost first."""
 
     @property
     def environment(self) -> Environment:
         """The environment."""
         return self.names.environment
 
-    @property
-    def resources(self) -> Iterator[Resource]:
+    @functools.cached_property
+    def resources(self) -> tuple[Resource, ...]:
         """Every declared resource, sorted by address."""
-        for type_, declared in sorted(self.document.get("resource", {}).items()):
-            for id_, body in sorted(declared.items()):
-                yield Resource(type=type_, id=id_, body={key: value for key, value in body.items() if key != "//"})
+        return tuple(
+            Resource(
+                type=type_,
+                id=id_,
+                body={key: value for key, value in body.items() if key != "//"},
+                construct=body.get("//", {}).get("metadata", {}).get("path", ""),
+            )
+            for type_, declared in sorted(self.document.get("resource", {}).items())
+            for id_, body in sorted(declared.items())
+        )
+
+    @functools.cached_property
+    def by_type(self) -> Mapping[str, tuple[Resource, ...]]:
+        """Resource type → the resources of that type."""
+        found: dict[str, list[Resource]] = {}
+        for resource in self.resources:
+            found.setdefault(resource.type, []).append(resource)
+        return {type_: tuple(resources) for type_, resources in found.items()}
 
     @property
     def provider(self) -> dict[str, Any]:
@@ -64,12 +99,29 @@ class Finding:
     rule: str
     message: str
     """What is wrong, what follows, what mends it."""
+    construct: str = ""
+    source: tuple[str, ...] = ()
+    """`file:line` of the declaration, innermost first."""
 
     def __str__(self) -> str:
-        return f"{self.stack}  {self.address}  [{self.rule}] {self.message}"
+        where = f"\n        construct {self.construct}" if self.construct else ""
+        lines = f", declared at {' from '.join(self.source)}" if self.source else ""
+        return f"{self.stack}  {self.address}  [{self.rule}] {self.message}{where}{lines}"
 
 
-def read(out: Path, environments: list[str]) -> list[SynthesisedStack]:
+def finding(stack: SynthesisedStack, resource: Resource | None, rule: str, message: str) -> Finding:
+    """A finding on a resource, or on the stack as a whole."""
+    return Finding(
+        stack=stack.id,
+        address=resource.address if resource else "(stack)",
+        rule=rule,
+        message=message,
+        construct=resource.construct if resource else stack.id,
+        source=tuple(stack.origins.get(resource.construct, ())) if resource else (),
+    )
+
+
+def read(out: Path, environments: Sequence[str]) -> list[SynthesisedStack]:
     """The synthesised stacks of some environments, or of all that have a file.
 
     Raises:
@@ -84,5 +136,22 @@ def read(out: Path, environments: list[str]) -> list[SynthesisedStack]:
                 f"{out} holds no stack of {environment}. A check of nothing would pass whatever was wrong. "
                 f"Run: python -m infra.app --env {environment} --out {out}"
             )
-        stacks += [SynthesisedStack(id=path.parent.name, names=names, document=json.loads(path.read_text())) for path in found]
+        stacks += [
+            SynthesisedStack(
+                id=path.parent.name, names=names, document=json.loads(path.read_text()), origins=origins.read(path.with_name(origins.FILE))
+            )
+            for path in found
+        ]
     return stacks
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every string in a value, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)

@@ -11,6 +11,7 @@ synthesis.prepare()
 
 from infra.stacks.base import Stack  # noqa: E402  # cdktf starts with its hooks, so they come first
 from infra.stacks.data import DataStack  # noqa: E402
+from infra.stacks.delivery import DeliveryStack  # noqa: E402
 from infra.stacks.features import FeaturesStack  # noqa: E402
 from infra.stacks.foundation import FoundationStack  # noqa: E402
 from infra.stacks.monitoring import MonitoringStack  # noqa: E402
@@ -28,17 +29,19 @@ STACKS: dict[str, type[Stack]] = {
     "training": TrainingStack,
     "serving": ServingStack,
     "monitoring": MonitoringStack,
+    "delivery": DeliveryStack,
 }
 """Stack name → class, in the order of application."""
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "network": ("foundation",),
     "data": ("foundation",),
-    "workbench": ("foundation", "network"),
+    "workbench": ("foundation", "network", "data"),
     "features": ("foundation", "data"),
-    "training": ("foundation",),
-    "serving": ("foundation",),
+    "training": ("foundation", "network"),
+    "serving": ("foundation", "data"),
     "monitoring": ("foundation",),
+    "delivery": ("foundation", "network", "data"),
 }
 """Stack name → stacks whose resources must be there before its own are made; the others can be applied at the same time."""
 

@@ -1,4 +1,4 @@
-"""`python -m infra.terraform {bootstrap,plan,apply,destroy,validate,providers} --env E [--stack S]…`."""
+"""`python -m infra.terraform {bootstrap,plan,adopt,apply,destroy,validate,restore,providers} --env E [--stack S]…`."""
 
 import argparse
 import os
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from environments import ConfigurationError
 from infra.synthesis.node import NodeMissing
-from infra.terraform import binary, providers, runner
+from infra.terraform import binary, providers, recovery, runner
 from infra.terraform.binary import TerraformMissing
 from infra.terraform.errors import TerraformFailed
 
-VERBS = {"plan": runner.plan, "apply": runner.apply, "destroy": runner.destroy}
+VERBS = {"plan": runner.plan, "adopt": runner.adopt, "apply": runner.apply, "destroy": runner.destroy}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
     verbs.add_parser("providers", help="fetch the google provider into .playbook/providers")
     for verb in ("bootstrap", "validate", *VERBS):
-        one = verbs.add_parser(verb, help="make the state bucket" if verb == "bootstrap" else f"{verb} the stacks")
+        one = verbs.add_parser(verb, help="make what must exist before any stack" if verb == "bootstrap" else f"{verb} the stacks")
         one.add_argument("--env", required=True, metavar="E", help="environment")
         if verb != "bootstrap":
             one.add_argument(
@@ -32,6 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if verb != "validate":
                 one.add_argument("--rehearsal", action="store_true", help="the local Google Cloud answers, whatever the file says")
             one.add_argument("--json", action="store_true", help="print the results as JSON")
+    one = verbs.add_parser("restore", help="list the generations of a stack's state, or make an older one the newest")
+    one.add_argument("--env", required=True, metavar="E", help="environment")
+    one.add_argument("--stack", required=True, metavar="S", help="a stack, e.g. serving")
+    one.add_argument("--generation", type=int, metavar="N", help="the one to restore; without it they are listed")
+    one.add_argument("--folder", type=Path, default=runner.FOLDER, help="working folders (default: %(default)s)")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -42,12 +47,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.verb == "bootstrap":
             runner.bootstrap(options.env)
             return 0
+        if options.verb == "restore":
+            recovery.run(options.env, options.stack, options.generation, options.folder, runner.on_standard_error)
+            return 0
         if options.verb == "validate":
             results = runner.validate(options.env, options.stack, options.folder)
         else:
             results = VERBS[options.verb](options.env, options.stack, options.folder, rehearsal=options.rehearsal)
     except (ConfigurationError, NodeMissing, TerraformFailed, TerraformMissing) as error:
         print(error, file=sys.stderr)
+        return 2
+    except runner.google_errors() as error:
+        print(f"Google refused: {error}. What was done before stays done. Log in: gcloud auth application-default login", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"{error}. What Terraform did is in its state. Mend the disk, file or connection and run it again.", file=sys.stderr)

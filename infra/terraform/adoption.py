@@ -1,6 +1,7 @@
-"""Names are derived, so what exists under one is ours: a create that answers 409 is turned into an import.
+"""Names are derived, so what exists under one is ours: import blocks for it, made from the values of a plan that would create it.
 
-That happens after a kill that no state survived, and to what Google never deletes, such as key rings.
+An apply makes them where a create answers 409: after a kill that no state survived, and for what Google never deletes, such as key
+rings. `existing` makes them ahead, for people to review.
 """
 
 import json
@@ -27,6 +28,25 @@ def created(plan: dict[str, Any]) -> dict[str, Planned]:
         for change in plan.get("resource_changes", [])
         if change["change"]["actions"] == ["create"]
     }
+
+
+def replaced(plan: dict[str, Any]) -> dict[str, list[str]]:
+    """Address → attributes that force it, of everything that the plan imports and destroys in the same breath."""
+    return {
+        change["address"]: [".".join(map(str, path)) for path in change["change"].get("replace_paths", [])]
+        for change in plan.get("resource_changes", [])
+        if "importing" in change["change"] and "delete" in change["change"]["actions"]
+    }
+
+
+def imported(plan: dict[str, Any]) -> dict[str, list[str]]:
+    """Address → attributes that change to what is declared, of everything that the plan imports and keeps."""
+    found = {}
+    for change in plan.get("resource_changes", []):
+        if "importing" in change["change"] and "delete" not in change["change"]["actions"]:
+            before, after = change["change"].get("before") or {}, change["change"].get("after") or {}
+            found[change["address"]] = sorted(name for name in after if before.get(name) != after[name])
+    return found
 
 
 def imports(conflicts: dict[str, Planned]) -> dict[str, str]:

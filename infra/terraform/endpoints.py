@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from infra.terraform.rest import Google, Refused
 
 
-def undeploy(google: Google, region: str, endpoints: Iterable[str], say: Callable[[str], None]) -> None:
-    """Undeploy every model of the endpoints that exist.
+def undeploy(google: Google, region: str, endpoints: Iterable[str], say: Callable[[str], None]) -> int:
+    """Undeploy every model of the endpoints that exist; how many there were.
 
     Args:
         google: Google's REST APIs.
@@ -17,7 +17,7 @@ def undeploy(google: Google, region: str, endpoints: Iterable[str], say: Callabl
     Raises:
         Refused: when Google refuses.
     """
-    vertex = f"https://{region}-aiplatform.googleapis.com/v1"
+    vertex, undeployed = f"https://{region}-aiplatform.googleapis.com/v1", 0
     for name in endpoints:
         try:
             endpoint = google.call("GET", f"{vertex}/{name}")
@@ -33,3 +33,5 @@ def undeploy(google: Google, region: str, endpoints: Iterable[str], say: Callabl
         google.call("PATCH", f"{vertex}/{name}", {"updateMask": "trafficSplit"}, {"trafficSplit": {}})
         for model in deployed:
             google.finished(vertex, google.call("POST", f"{vertex}/{name}:undeployModel", None, {"deployedModelId": model["id"]}))
+            undeployed += 1
+    return undeployed

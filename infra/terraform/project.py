@@ -1,33 +1,35 @@
 """The project that Terraform's state lives in: in mode `create` it is made before any stack, and the foundation stack adopts it."""
 
 from environments import Names
-from infra.terraform.rest import Google, Refused
+from infra.terraform.rest import Google
+from infra.terraform.step import MISSING, Step, found
 
 PROJECTS = "https://cloudresourcemanager.googleapis.com/v1"
 BILLING = "https://cloudbilling.googleapis.com/v1"
 
 
-def ensure(names: Names, google: Google) -> bool:
-    """Make the environment's project where it is to be created and is not there; true when it was made now.
-
-    Only what the state bucket needs: parent and billing. Everything else is the foundation stack's.
-
-    Raises:
-        Refused: when Google refuses.
-    """
+def steps(names: Names, google: Google) -> list[Step]:
+    """The project, where it is to be created. Only what the state bucket needs: parent and billing."""
     project = names.environment.project
     if project.mode == "use":
-        return False
-    try:
-        google.call("GET", f"{PROJECTS}/projects/{project.id}")
-    except Refused as error:
-        # A project that is not there and one that may not be seen are answered alike.
-        if error.status not in (403, 404):
-            raise
-    else:
-        return False
-    body = {"projectId": project.id, "name": project.id, "parent": {"type": "folder", "id": project.folder}}
-    google.finished(PROJECTS, google.call("POST", f"{PROJECTS}/projects", None, body))
-    account = {"billingAccountName": f"billingAccounts/{project.billing_account}"}
-    google.call("PUT", f"{BILLING}/projects/{project.id}/billingInfo", None, account)
-    return True
+        return []
+
+    def lacking() -> str:
+        return "" if found(google, f"{PROJECTS}/projects/{project.id}") else MISSING
+
+    def make() -> None:
+        body = {"projectId": project.id, "name": project.id, "parent": {"type": "folder", "id": project.folder}}
+        google.finished(PROJECTS, google.call("POST", f"{PROJECTS}/projects", None, body))
+        account = {"billingAccountName": f"billingAccounts/{project.billing_account}"}
+        google.call("PUT", f"{BILLING}/projects/{project.id}/billingInfo", None, account)
+
+    return [Step(f"project {project.id}", lacking, make)]
+
+
+def number(names: Names, google: Google) -> str:
+    """The project's number, as Google has it.
+
+    Raises:
+        Refused: when the project cannot be seen.
+    """
+    return str(google.call("GET", f"{PROJECTS}/projects/{names.project}")["projectNumber"])

@@ -31,17 +31,27 @@ class Google:
         self._session: AuthorizedSession | None = None
         self._making = threading.Lock()
 
-    def call(self, method: str, url: str, query: dict[str, Any] | None = None, body: Any = None) -> dict[str, Any]:
+    def call(
+        self, method: str, url: str, query: dict[str, Any] | None = None, body: Any = None, raw: tuple[str, bytes] | None = None
+    ) -> dict[str, Any]:
         """One request; answers that ask for another try get it.
+
+        Args:
+            method: HTTP method.
+            url: address without its query.
+            query: parameters.
+            body: what is sent as JSON.
+            raw: media type and content that are sent in place of a body.
 
         Raises:
             Refused: when Google answers with an error, or cannot be reached.
         """
         address = f"{url}?{urlencode(query)}" if query else url
+        headers, data = ({"Content-Type": raw[0]}, raw[1]) if raw else (None, None)
         for attempt in range(ATTEMPTS):
             last = attempt == ATTEMPTS - 1
             try:
-                answer = self._authorised().request(method, address, json=body, timeout=TIMEOUT_SECONDS)
+                answer = self._authorised().request(method, address, json=body, data=data, headers=headers, timeout=TIMEOUT_SECONDS)
             except (requests.RequestException, google.auth.exceptions.TransportError) as error:
                 if last:
                     raise Refused(0, f"{method} {address} was not answered: {error}") from None

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from environments import Names, load, tasks
 from environments.clients import Clients
-from infra.terraform import binary, endpoints, project, providers, state
+from infra import app
+from infra.terraform import binary, endpoints, existing, groundwork, providers, state
 from infra.terraform.binary import Binary
 from infra.terraform.child import Children, Interrupted
 from infra.terraform.errors import TerraformFailed
 from infra.terraform.providers import Source
 from infra.terraform.rest import Google, Refused
-from infra.terraform.stack import CONFIGURATION, Counts, Stack
+from infra.terraform.stack import APPLIED, CONFIGURATION, Counts, Stack, digest, write
 from infra.terraform.standin.types import table
 
 if TYPE_CHECKING:
@@ -78,32 +79,20 @@ class Run:
 
 
 def bootstrap(environment: str, say: Say = on_standard_error) -> bool:
-    """Make the environment's state bucket, and before it the project where that is ours to create; true when the bucket was made now.
+    """Make what must exist before any stack, where it is lacking; true when the state bucket was made now.
 
     Raises:
         TerraformFailed: when Google refuses.
     """
-    clients = Clients.of(environment)
-    names = clients.names
+    names = Clients.of(environment).names
     try:
-        if project.ensure(names, Google()):
-            say(f"project {names.project}: created")
+        return groundwork.lay(names, Google(), say)
     except Refused as error:
         raise TerraformFailed(
-            f"the project {names.project} cannot be made: {error}. No stack can be planned without it. "
-            "Check that you may create projects in the folder and use the billing account of "
-            f"environments/{environment}.yaml, or set project.mode: use."
+            f"the groundwork of {environment} cannot be laid: {error}. What was made is kept; no stack can be planned without the rest. "
+            f"Check that Google is reached and that you may do to {names.project} what is said above; to create a project, that you may "
+            f"in the folder and with the billing account of environments/{environment}.yaml. Then run it again."
         ) from None
-    client = _storage(clients)
-    try:
-        made = state.bootstrap(names, client)
-    except google_errors() as error:
-        raise TerraformFailed(
-            f"the state bucket {names.state_bucket} cannot be made: {error}. No stack can be planned without it. "
-            f"Check that Google is reached and that you may create buckets in the project {names.project}."
-        ) from None
-    say(f"state bucket gs://{names.state_bucket}: {'created' if made else 'exists'}")
-    return made
 
 
 def validate(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error) -> list[Result]:
@@ -156,6 +145,44 @@ def apply(
     return _run("apply", environment, stacks, folder, say, work, rehearsal)
 
 
+def settled(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER) -> list[Result] | None:
+    """What the last apply in this folder did to stacks whose configuration and state are still those that it left; None otherwise.
+
+    It spares a plan where only our own changes count. What somebody has changed by hand on Google Cloud, a plan finds and this does not.
+    """
+    clients, out = Clients.of(environment), (folder / environment).absolute()
+    kept = {path.parent.name: json.loads(path.read_text()) for path in out.glob(f"stacks/*/{APPLIED}")}
+    if not kept or any(_state(clients.storage(), clients.names, id_) != left["state"] for id_, left in kept.items()):
+        return None
+    ids = [id_ for id_ in synthesise(environment, out) if not stacks or _short(clients.names, id_) in stacks]
+    if any(id_ not in kept or digest(out / "stacks" / id_) != kept[id_]["configuration"] for id_ in ids):
+        return None
+    return [Result(id_, "apply", "done", Counts(), 0.0, kept[id_]["terraform"], kept[id_]["provider"]) for id_ in ids]
+
+
+def _state(client: "storage.Client", names: Names, id_: str) -> int | None:
+    """Generation of a stack's state; none where there is no state."""
+    blob = client.bucket(names.state_bucket).get_blob(f"{id_}/default.tfstate")
+    return blob.generation if blob else None
+
+
+def adopt(
+    environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error, rehearsal: bool = False
+) -> list[Result]:
+    """Write import blocks for what exists already under the names of what each stack would create, and plan them.
+
+    Args:
+        environment: its name.
+        stacks: names such as `data`; none means all.
+        folder: working folders.
+        say: where progress goes.
+        rehearsal: as for `plan`.
+    """
+    _bootstrap_rehearsal(environment, say, rehearsal)
+    names, google = Clients.of(environment).names, Google()
+    return _run("adopt", environment, stacks, folder, say, lambda stack: existing.adopt(stack, names, google, app.ADOPTED))
+
+
 def destroy(
     environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error, rehearsal: bool = False
 ) -> list[Result]:
@@ -190,7 +217,7 @@ def destroy(
 
     results = _run("destroy", environment, stacks, folder, say, work, rehearsal)
     if not stacks and all(result.status == "done" for result in results):
-        say(f"kept: the project {names.project}, its enabled APIs, and gs://{names.state_bucket} with the history of every state")
+        say(f"kept: the project {names.project}, its enabled APIs, its keys, and gs://{names.state_bucket} with the history of every state")
     return results
 
 
@@ -232,7 +259,7 @@ def _short(names: Names, stack_id: str) -> str:
 
 def _order(verb: str, chosen: Sequence[str], needs: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
     """Stack id → those that must be done before it. A plan changes nothing, so it needs nobody."""
-    if verb in ("plan", "validate"):
+    if verb in ("plan", "adopt", "validate"):
         return {id_: set() for id_ in chosen}
     if verb == "destroy":
         return {id_: {other for other in chosen if id_ in needs[other]} for id_ in reversed(chosen)}
@@ -278,7 +305,12 @@ def _one(run: Run, verb: str, id_: str, work: Callable[[Stack], Counts]) -> Resu
             if verb != "validate":
                 held.enter_context(state.state_lock(run.client.result(), run.names, id_, verb, run.terraform.version, folder, say))
             stack.initialise()
+            if verb in CHANGING:
+                (folder / APPLIED).unlink(missing_ok=True)
             counts = work(stack)
+            if verb == "apply":
+                left = {"configuration": stack.digest(), "state": _state(run.client.result(), run.names, id_)}
+                write(folder / APPLIED, json.dumps({**left, "terraform": run.terraform.source, "provider": run.source.name}))
     except TerraformFailed as failure:
         error = str(failure)
     except Interrupted:
@@ -296,7 +328,7 @@ def _line(result: Result) -> str:
     if result.error:
         return f"✗ {result.stack}: {result.error}"
     counts = result.counts
-    would = "to " if result.verb == "plan" else ""
+    would = "to " if result.verb in ("plan", "adopt") else ""
     words = [
         f"{number} {would}{word}"
         for number, word in (

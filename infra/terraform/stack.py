@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from infra.app import IMPORTS
 from infra.terraform import adoption
 from infra.terraform.binary import Binary
 from infra.terraform.child import Children
@@ -18,7 +19,10 @@ CONFIGURATION = "cdk.tf.json"
 PLAN = "plan"
 REVIEWED = "plan.json"
 INITIALISED = "initialised.json"
+APPLIED = "applied.json"
 CONFLICT = re.compile(r"Error 409\b")
+GONE = "Cannot import non-existent remote object"
+"""Terraform's words for an import block whose object was deleted since."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,13 @@ class Stack:
 
     def _failed(self, verb: str, code: int, events: Events) -> TerraformFailed:
         ended = f"was ended by signal {code - 128}" if code > 128 else "failed"
-        return TerraformFailed(f"{verb} of {self.id} {ended} ({self.provider}):\n{events.text()}")
+        text = events.text()
+        if GONE in text and (self.folder / IMPORTS).exists():
+            environment = self.id.partition("-")[0]
+            text += (
+                f"\nWhat was to be adopted is gone, and the blocks for it stop every plan. Look again: playbook adopt --env {environment}"
+            )
+        return TerraformFailed(f"{verb} of {self.id} {ended} ({self.provider}):\n{text}")
 
     def initialise(self) -> None:
         """`terraform init`, skipped where this folder is initialised for the same backend, providers and Terraform.
@@ -166,7 +176,7 @@ class Stack:
         code, events = self._terraform("init", "-input=false", "-no-color", "-reconfigure", "-lock=false")
         if code:
             raise self._failed("init", code, events)
-        _write(marker, wanted)
+        write(marker, wanted)
 
     def validate(self) -> None:
         """`terraform validate`.
@@ -196,7 +206,7 @@ class Stack:
         counts = events.counts if code == 2 else Counts()
         for line in sorted(events.planned) if say_changes else ():
             self.say(line)
-        _write(self.folder / REVIEWED, json.dumps({"configuration": self.digest(), "counts": counts.__dict__, "provider": self.provider}))
+        write(self.folder / REVIEWED, json.dumps({"configuration": self.digest(), "counts": counts.__dict__, "provider": self.provider}))
         return counts
 
     def planned(self) -> Counts:
@@ -240,7 +250,7 @@ class Stack:
                 if code == 0:
                     return total.plus(events.counts)
                 conflicts = events.conflicts() - tried if adopt else set()
-                planned = self._planned_values() if conflicts else {}
+                planned = adoption.created(self.shown()) if conflicts else {}
                 imports = adoption.imports({address: planned[address] for address in conflicts if address in planned})
                 if not imports:
                     raise self._failed("apply", code, events)
@@ -248,25 +258,36 @@ class Stack:
                 total = total.plus(events.done)
                 for address, id_ in imports.items():
                     self.say(f"{address} exists already, so it is adopted: import of {id_}")
-                _write(self.folder / adoption.FILE, adoption.blocks(imports))
+                write(self.folder / adoption.FILE, adoption.blocks(imports))
                 self.plan()
         finally:
             (self.folder / adoption.FILE).unlink(missing_ok=True)
             (self.folder / PLAN).unlink(missing_ok=True)
 
-    def _planned_values(self) -> dict[str, adoption.Planned]:
-        """Address → type and values, of everything that the saved plan creates."""
+    def shown(self) -> dict[str, Any]:
+        """The saved plan, as `terraform show -json` writes it.
+
+        Raises:
+            TerraformFailed: with Terraform's own words.
+        """
         code, events = self._terraform("show", "-json", PLAN)
         if code:
             raise self._failed("show", code, events)
-        return adoption.created(json.loads("\n".join(events.plain)))
+        return dict(json.loads("\n".join(events.plain)))
 
     def digest(self) -> str:
-        """Digest of the synthesised configuration."""
-        return hashlib.sha256((self.folder / CONFIGURATION).read_bytes()).hexdigest()
+        """Digest of the synthesised configuration, with its import blocks where there are some."""
+        return digest(self.folder)
 
 
-def _write(path: Path, text: str) -> None:
+def digest(folder: Path) -> str:
+    """Digest of the configuration in a stack's working folder."""
+    imports = folder / IMPORTS
+    return hashlib.sha256((folder / CONFIGURATION).read_bytes() + (imports.read_bytes() if imports.exists() else b"")).hexdigest()
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a file so that a reader sees the old or the new one."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
     new.write_text(text)
     os.replace(new, path)

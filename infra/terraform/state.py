@@ -17,10 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from environments import Names
 from infra.terraform.errors import TerraformFailed
+from infra.terraform.rest import Google
+from infra.terraform.step import MISSING, Step, found
 
 if TYPE_CHECKING:
     from google.cloud import storage
 
+STORAGE = "https://storage.googleapis.com/storage/v1"
+SOFT_DELETE_DAYS = 30
+STATES_KEPT, STATES_KEPT_DAYS = 20, 365
+"""A version of a state goes when it is older than a year and twenty newer ones are there."""
 IDENTITY = "identity"
 RETRY_SECONDS = 20
 """How long Google may be out of reach before that is said."""
@@ -28,40 +34,43 @@ SAVING_SECONDS = 120
 """How long an interrupted Terraform of a killed run may take to save its state."""
 
 
-def bootstrap(names: Names, client: "storage.Client") -> bool:
-    """Make the bucket that holds the environment's states; true when it was made now.
+def bucket(names: Names, google: Google) -> Step:
+    """The bucket that holds the environment's states: every version of a state can be had back for a year, a deleted one for a month.
 
-    Versions are kept, access is by IAM alone and never public. An existing bucket is brought to the same settings.
-
-    Raises:
-        GoogleAPIError: when Google refuses.
+    Access is by IAM alone and never public. An existing bucket is brought to the same settings.
     """
-    from google.api_core import exceptions
-    from google.cloud.storage.retry import DEFAULT_RETRY
+    url = f"{STORAGE}/b/{names.state_bucket}"
+    condition = {"daysSinceNoncurrentTime": STATES_KEPT_DAYS, "numNewerVersions": STATES_KEPT}
+    settings: dict[str, Any] = {
+        "versioning": {"enabled": True},
+        "labels": names.labels,
+        "iamConfiguration": {"uniformBucketLevelAccess": {"enabled": True}, "publicAccessPrevention": "enforced"},
+        "softDeletePolicy": {"retentionDurationSeconds": str(SOFT_DELETE_DAYS * 86_400)},
+        "lifecycle": {"rule": [{"action": {"type": "Delete"}, "condition": condition}]},
+    }
 
-    retry = DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
-    wanted = client.bucket(names.state_bucket)
-    wanted.versioning_enabled = True
-    wanted.labels = names.labels
-    wanted.iam_configuration.uniform_bucket_level_access_enabled = True
-    wanted.iam_configuration.public_access_prevention = "enforced"
-    with contextlib.suppress(exceptions.NotFound):
-        found = client.get_bucket(names.state_bucket, retry=retry)
-        if not _as_wanted(found, wanted):
-            wanted.patch()
-        return False
-    client.create_bucket(wanted, location=names.environment.data_location)
-    return True
+    def lacking() -> str:
+        there = found(google, url)
+        if there is None:
+            return MISSING
+        different = [name for name, value in settings.items() if not _says(there.get(name), value)]
+        return f"to be set: {', '.join(different)}" if different else ""
+
+    def make() -> None:
+        if found(google, url):
+            google.call("PATCH", url, None, settings)
+        else:
+            body = {"name": names.state_bucket, "location": names.environment.data_location, **settings}
+            google.call("POST", f"{STORAGE}/b", {"project": names.project}, body)
+
+    return Step(f"state bucket gs://{names.state_bucket}", lacking, make)
 
 
-def _as_wanted(found: "storage.Bucket", wanted: "storage.Bucket") -> bool:
-    iam, mine = found.iam_configuration, wanted.iam_configuration
-    return bool(
-        found.versioning_enabled
-        and found.labels == wanted.labels
-        and iam.uniform_bucket_level_access_enabled
-        and iam.public_access_prevention == mine.public_access_prevention
-    )
+def _says(there: Any, wanted: Any) -> bool:
+    """Whether Google's value holds all that ours says; what Google adds does not count."""
+    if isinstance(wanted, dict):
+        return isinstance(there, dict) and all(_says(there.get(name), value) for name, value in wanted.items())
+    return bool(there == wanted)
 
 
 @dataclass(frozen=True)
@@ -183,7 +192,8 @@ def state_lock(
         ) from None
     try:
         empty = {"version": 4, "terraform_version": version, "serial": 0, "lineage": str(uuid.uuid4()), "outputs": {}, "resources": []}
-        with contextlib.suppress(exceptions.PreconditionFailed):
+        # Who may only plan reads states and writes locks.
+        with contextlib.suppress(exceptions.PreconditionFailed, exceptions.Forbidden):
             start = client.bucket(names.state_bucket).blob(f"{stack}/default.tfstate")
             start.upload_from_string(json.dumps(empty), content_type="application/json", if_generation_match=0)
         yield

@@ -17,6 +17,7 @@ from environments.loading import environment_names, load
 from infra.terraform import binary, child, providers
 from infra.terraform.binary import TerraformMissing
 from infra.terraform.errors import TerraformFailed
+from infra.terraform.providers import Source
 from infra.terraform.stack import CONFIGURATION
 
 CHANGING = {"apply", "destroy"}
@@ -36,10 +37,7 @@ def main(arguments: list[str]) -> int:
                 source = providers.installed(variables, Path.home()) or held.enter_context(providers.stand_in(_types()))()
                 print(f"with {source.name}", file=sys.stderr)
                 if CHANGING.intersection(arguments):
-                    name = _environment()
-                    providers.refuse_stand_in(
-                        source, name, name in environment_names() and providers.rehearsed(load(name), False, os.environ)
-                    )
+                    _refuse_changes(source, _environment())
                 variables = {**variables, **source.variables}
             # Terraform answers an interrupt from the keyboard itself; this process waits for it to end.
             signal.signal(signal.SIGINT, lambda *_: None)
@@ -50,6 +48,22 @@ def main(arguments: list[str]) -> int:
     except (TerraformMissing, TerraformFailed) as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def _refuse_changes(source: Source, name: str) -> None:
+    """Let the command line change the local Google Cloud, and with the true provider an environment that is not protected.
+
+    Raises:
+        TerraformFailed: when it would change another one.
+    """
+    environment = load(name) if name in environment_names() else None
+    rehearsed = environment is not None and providers.rehearsed(environment, False, os.environ)
+    providers.refuse_stand_in(source, name, rehearsed)
+    if environment is not None and environment.protected and not rehearsed:
+        raise TerraformFailed(
+            f"{name} is protected: it applies plans that were reviewed, and the cdktf command line makes a new one. Nothing was changed. "
+            f"Plan, have it reviewed, then apply it: make plan ENV={name}, make deploy ENV={name}"
+        )
 
 
 def _configuration() -> dict[str, Any]:

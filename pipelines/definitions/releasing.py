@@ -18,7 +18,7 @@ def release_if_passed(steps: Steps, environment: Any, task: Any, version: Any, v
         version: version id that the model was registered as.
         verdict: of the gate.
         model: the exported model.
-        rows: rows with their splits, for the features and for the canary.
+        rows: rows with their splits, for the features, the examples and the canary.
     """
     with dsl.If(verdict == "passed", name="passed"):
         converted = steps.pure(web.convert(model=model)).outputs["converted"]
@@ -27,4 +27,4 @@ def release_if_passed(steps: Steps, environment: Any, task: Any, version: Any, v
         deployed = steps.effect(release.deploy(environment=environment, task=task, version=version, rows=rows, converted=attached))
         # Only then: vectors of a model that does not serve would take the place of those that do.
         with dsl.If(deployed.outputs["Output"] == "serving", name="serving"):
-            steps.effect(features.write_features(environment=environment, task=task, features=computed))
+            steps.effect(features.write_features(environment=environment, task=task, features=computed, rows=rows))

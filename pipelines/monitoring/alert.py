@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
+from environments import catalogue, tasks
 from environments.clients import TIMEOUT_SECONDS, Clients
 from environments.names import Topic
 
@@ -28,8 +29,10 @@ class Alerted:
 
 
 def tell(clients: Clients, task: str, drift: Mapping[str, Any], now: datetime | None = None) -> Alerted:
-    """Write the point and publish the event.
+    """Write the points and publish the event.
 
+    Beside the verdict itself these are the accuracy that the champion seems to have lost, where that can be told, and the days that are
+    left of the Gemini model that labels the task's rows.
     A step that runs again publishes again, under the same event id: whoever acts on it acts once.
 
     Args:
@@ -39,9 +42,24 @@ def tell(clients: Clients, task: str, drift: Mapping[str, Any], now: datetime | 
         now: when the point is written for; Cloud Monitoring takes none that is older than a day.
     """
     metric, point = clients.names.drift_metric, {"shifted": 1.0, "silent": 0.0}.get(drift["status"])
-    if point is not None:
-        _write(clients, task, metric, point, now or datetime.now(UTC))
+    now = now or datetime.now(UTC)
+    harm = drift.get("harm")
+    values = {
+        metric: point,
+        clients.names.accuracy_metric: max(0.0, -float(harm["change"])) if harm else None,
+        clients.names.retirement_metric: days_left(task, now.date()),
+    }
+    for type_, value in values.items():
+        if value is not None:
+            _write(clients, task, type_, value, now)
     return Alerted(point, metric, _publish(clients, task, drift) if drift["status"] == "shifted" else {})
+
+
+def days_left(task: str, today: date) -> float | None:
+    """Days until Google retires the Gemini model that labels the task's rows; None where no end is announced."""
+    alias = tasks().named(task).labelling.model
+    retires = next(model.retires for model in catalogue().models if model.alias == alias)
+    return float((retires - today).days) if retires else None
 
 
 def _write(clients: Clients, task: str, metric: str, value: float, now: datetime) -> None:

@@ -17,3 +17,8 @@ def add_environment(parser: argparse.ArgumentParser) -> None:
     """The two axes: which configuration, and who answers for Google's hosts."""
     parser.add_argument("--env", default=os.environ.get("ENV", "local"), help="environment file that is used (default: $ENV, else local)")
     parser.add_argument("--emulator", action="store_true", help="let the local Google Cloud answer, whatever the file says (a rehearsal)")
+
+
+def add_stacks(parser: argparse.ArgumentParser) -> None:
+    """Which stacks of the environment."""
+    parser.add_argument("--stack", action="append", default=[], metavar="S", help="a stack, e.g. data; repeat for more; default all")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from playbook.commands import add_environment
@@ -22,12 +23,19 @@ def add(commands: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; its exit code."""
-    from playbook import PlaybookError, children
-    from playbook.address import reached
+    from playbook import PlaybookError
 
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if not command:
         raise PlaybookError("No command is given, so there is nothing to run. Write it after two dashes: playbook run -- python")
+    return inside(arguments, command)
+
+
+def inside(arguments: argparse.Namespace, command: Sequence[str]) -> int:
+    """Run `command` where the chosen environment is reached; its exit code."""
+    from playbook import children
+    from playbook.address import reached
+
     with reached(arguments.env, arguments.emulator) as environment:
         try:
             child = children.start(command, environment=environment)

@@ -44,7 +44,7 @@ class Provisioned:
 
 
 def provision(environment: str, folder: Path, record: Record, rehearsal: bool = False) -> Provisioned:
-    """Make the state bucket and apply every stack; what is as declared already is left alone.
+    """Make the state bucket and apply every stack, unless all are as the last apply left them.
 
     Args:
         environment: name of the environment.
@@ -65,10 +65,12 @@ def provision(environment: str, folder: Path, record: Record, rehearsal: bool = 
                 record.say(f"{'':>10}{line.splitlines()[0]}")
 
         made = terraform.bootstrap(environment, say)
-        if rehearsal and load(environment).protected:
-            _all_done(terraform.plan(environment, folder=folder, say=say, rehearsal=True))
-        results = terraform.apply(environment, folder=folder, say=say, rehearsal=rehearsal)
-        _all_done(results)
+        results = None if made else terraform.settled(environment, folder=folder)
+        if results is None:
+            if rehearsal and load(environment).protected:
+                _all_done(terraform.plan(environment, folder=folder, say=say, rehearsal=True))
+            results = terraform.apply(environment, folder=folder, say=say, rehearsal=rehearsal)
+            _all_done(results)
         stacks = tuple(Stack(r.stack, r.counts.added, r.counts.changed, r.counts.destroyed, r.counts.adopted, r.seconds) for r in results)
         touched = sum(stack.added + stack.changed + stack.destroyed + stack.adopted for stack in stacks)
         outcome.status = "done" if made or touched else "cached"

@@ -81,22 +81,31 @@ def deployed(endpoint: Any, model: str, version: str) -> Any | None:
     return max(found, key=lambda one: one.create_time, default=None)
 
 
+def replicas(clients: Clients) -> dict[str, Any]:
+    """What a deployed model runs on, as `Endpoint.deploy` takes it: the pool that all share, or replicas of its own."""
+    serving = clients.names.environment.serving
+    if serving.resource_pool:
+        return {"deployment_resource_pool": clients.vertex().DeploymentResourcePool(clients.names.resource_pool_name)}
+    return {
+        "machine_type": serving.machine_type,
+        "min_replica_count": serving.min_replicas,
+        "max_replica_count": serving.max_replicas,
+    }
+
+
 def start(clients: Clients, task: str, endpoint: Any, version: str) -> Any:
     """Deploy a version without traffic and return the deployed model once it is ready.
 
     Raises:
         RolloutError: when Vertex AI does not list what it says it deployed.
     """
-    serving = clients.names.environment.serving
     endpoint.deploy(
         clients.vertex().Model(clients.names.model(task), version=version),
         deployed_model_display_name=f"{task}-{version}",
         # An endpoint's first deployed model cannot be without traffic.
         traffic_percentage=0 if endpoint.traffic_split else 100,
-        machine_type=serving.machine_type,
-        min_replica_count=serving.min_replicas,
-        max_replica_count=serving.max_replicas,
         service_account=clients.names.service_account("serving"),
+        **replicas(clients),
     )
     found = deployed(endpoint, clients.names.model_id(task), version)
     if found is None:

@@ -240,7 +240,7 @@ def test_the_share_of_failed_predictions_opens_an_incident_per_endpoint(local: L
 
     async def predictions(endpoint: str, *codes: int) -> None:
         for code in codes:
-            local.cloud.traffic.count(endpoint, "1", code)
+            local.cloud.traffic.count(endpoint, "1", code, 10.0)
         local.cloud.traffic.sample(PROJECT)
 
     local.run(predictions(ENDPOINT, 200, 200, 200, 200, 503))
@@ -353,7 +353,8 @@ def test_a_point_that_does_not_fit_is_refused_and_its_neighbours_are_written(loc
         (threshold(METRIC, filter='metric.type = "a/b" AND resource.type = "global" AND near(x)'), 400, "not emulated"),
         (threshold(METRIC, duration="90s"), 400, "multiple of a minute"),
         (threshold(METRIC, aggregations=[{"perSeriesAligner": "ALIGN_MEAN", "alignmentPeriod": "30s"}]), 400, "at least 60s"),
-        (threshold(METRIC, aggregations=[{"perSeriesAligner": "ALIGN_PERCENTILE_99"}]), 400, "not emulated"),
+        (threshold(METRIC, aggregations=[{"perSeriesAligner": "ALIGN_PERCENTILE_99"}]), 400, "is of distributions"),
+        (threshold(METRIC, aggregations=[{"perSeriesAligner": "ALIGN_PERCENT_CHANGE"}]), 400, "not emulated"),
         (threshold(METRIC, aggregations=[{"crossSeriesReducer": "REDUCE_SUM"}]), 400, "aligned"),
         ({**threshold(METRIC), "notificationChannels": [f"{PROJECT}/notificationChannels/1"]}, 404, "does not exist"),
         ({**threshold(METRIC), "conditions": []}, 400, "at least one condition"),

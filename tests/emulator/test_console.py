@@ -125,7 +125,7 @@ async def predictions(cloud: Any) -> None:
     """Eight answers of the champion, two of the challenger, one of a model that is gone."""
     traffic = Traffic(cloud)
     for deployed, code in [("7", 200)] * 8 + [("8", 200), ("8", 500), ("6", 200)]:
-        traffic.count(ENDPOINT, deployed, code)
+        traffic.count(ENDPOINT, deployed, code, 10.0)
 
 
 def shown(cloud: Any, path: str, **query: str) -> tuple[str, Parser]:

@@ -140,6 +140,22 @@ def test_a_prediction_request_above_vertex_ais_limit_is_refused(local: Local) ->
         assert "traffic" in answer["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ({"dedicatedEndpointEnabled": True}, "is dedicated"),
+        ({"privateServiceConnectConfig": {"enablePrivateServiceConnect": True, "projectAllowlist": ["acme-shop"]}}, "is private"),
+    ],
+)
+def test_an_endpoint_that_has_a_host_of_its_own_is_not_answered_for_by_the_common_one(
+    local: Local, endpoint: dict[str, Any], said: str
+) -> None:
+    name = local.call("POST", "endpoints", {"displayName": "own", **endpoint})[1]["response"]["name"]
+    for verb in ("predict", "rawPredict"):
+        status, answer = local.call("POST", f"{name}:{verb}", {"instances": ["a"]})
+        assert (status, answer["error"]["status"], said in answer["error"]["message"]) == (400, "FAILED_PRECONDITION", True)
+
+
 @pytest.mark.parametrize("id_", ["..", "../../outside", "/tmp", "a/b", "\0"])
 def test_the_id_of_a_deployed_model_is_no_path(local: Local, id_: str) -> None:
     _, made = local.call("POST", "models:upload", {"model": {"displayName": "m", "containerSpec": {"imageUri": "acme/server"}}})

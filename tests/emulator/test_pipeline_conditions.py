@@ -1,10 +1,11 @@
 import pytest
 
-from emulator.engines.pipelines.conditions import ConditionError, holds
 from emulator.engines.pipelines.placeholders import Filling, PlaceholderError
 from emulator.engines.pipelines.values import typed
+from emulator.expressions import ExpressionError, holds
 
-PARAMETERS = {"n": 3, "x": 0.5, "s": "a'b", "flag": True, "item": "2", "pipelinechannel--t-Output": "yes"}
+INPUTS = {"n": 3, "x": 0.5, "s": "a'b", "flag": True, "item": "2", "pipelinechannel--t-Output": "yes"}
+PARAMETERS = {f"inputs.parameter_values['{name}']": value for name, value in INPUTS.items()}
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_a_condition_is_decided_as_it_reads(condition: str, expected: bool) -> N
     ["inputs.parameter_values['missing'] == 1", "size(inputs.parameter_values['s']) == 3", "1 ==", "1 == 1 1", "(1 == 1", "1 ? 2 : 3"],
 )
 def test_a_condition_beyond_the_known_language_is_refused(condition: str) -> None:
-    with pytest.raises(ConditionError):
+    with pytest.raises(ExpressionError):
         holds(condition, PARAMETERS)
 
 

@@ -235,6 +235,10 @@ def test_a_failed_step_fails_the_job_and_says_why_and_the_exit_handler_hears_of_
         "exit-handler-1.add-2": "SUCCEEDED",
         "note": "SUCCEEDED",
     }
+    own = f'resource.labels.pipeline_job_id = "{job["name"].rpartition("/")[2]}"'
+    asked = {"resourceNames": ["projects/acme-test"], "filter": own}
+    _, answer = local.call("POST", "/v2/entries:list", asked, host="logging.googleapis.com")
+    assert [entry["jsonPayload"] for entry in answer["entries"]] == [{"pipelineName": "failing", "state": "PIPELINE_STATE_FAILED"}]
 
 
 def test_the_fail_fast_policy_starts_nothing_after_a_failure(local: "Local", tmp_path: Path) -> None:

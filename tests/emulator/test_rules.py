@@ -170,6 +170,53 @@ def test_a_network_that_is_in_use_is_not_deleted(local: Cloud) -> None:
     assert local.call("DELETE", f"{networks}/vpc", host=host)[0] == 200
 
 
+def test_what_another_resource_refers_to_is_not_deleted(local: Cloud) -> None:
+    host, base = "compute.googleapis.com", "/compute/v1/projects/acme-test"
+    local.call("POST", f"{base}/global/backendBuckets", {"name": "site", "bucketName": "acme-site"}, host=host)
+    backend = f"https://www.googleapis.com{base}/global/backendBuckets/site"
+    local.call("POST", f"{base}/global/urlMaps", {"name": "map", "defaultService": backend}, host=host)
+    status, answer = local.call("DELETE", f"{base}/global/backendBuckets/site", host=host)
+    assert (status, answer["error"]["errors"][0]["reason"]) == (400, "resourceInUseByAnotherResource")
+    local.call("DELETE", f"{base}/global/urlMaps/map", host=host)
+    assert local.call("DELETE", f"{base}/global/backendBuckets/site", host=host)[0] == 200
+
+
+def test_a_field_that_has_a_method_of_its_own_is_set_by_it(local: Cloud) -> None:
+    host, base = "compute.googleapis.com", "/compute/v1/projects/acme-test"
+    local.call("POST", f"{base}/global/targetHttpsProxies", {"name": "proxy", "urlMap": "a"}, host=host)
+    # An older method, whose path has no `global` in it.
+    assert local.call("POST", f"{base}/targetHttpsProxies/proxy/setUrlMap", {"urlMap": "b"}, host=host)[0] == 200
+    assert local.call("GET", f"{base}/global/targetHttpsProxies/proxy", host=host)[1]["urlMap"] == "b"
+
+
+def test_a_key_is_not_deleted_while_it_has_versions(local: Cloud) -> None:
+    host, rings = "cloudkms.googleapis.com", f"/v1/{local.location}/keyRings"
+    local.call("POST", f"{rings}?keyRingId=kept", {}, host=host)
+    local.call("POST", f"{rings}/kept/cryptoKeys?cryptoKeyId=key", {}, host=host)
+    for name in ("kept", "kept/cryptoKeys/key", "kept/cryptoKeys/key/cryptoKeyVersions/1"):
+        status, answer = local.call("DELETE", f"{rings}/{name}", host=host)
+        assert (status, answer["error"]["status"]) == (400, "FAILED_PRECONDITION")
+
+
+def test_one_network_more_than_the_quota_is_refused(local: Cloud) -> None:
+    host, base = "compute.googleapis.com", "/compute/v1/projects/acme-crowded"
+    made = [local.call("POST", f"{base}/global/networks", {"name": f"network-{number}"}, host=host) for number in range(6)]
+    assert [status for status, _ in made] == [200] * 5 + [403]
+    error = made[-1][1]["error"]
+    assert (error["message"], error["errors"][0]["reason"]) == ("Quota 'NETWORKS' exceeded.  Limit: 5.0 globally.", "quotaExceeded")
+    quotas = {quota["metric"]: quota for quota in local.call("GET", base, host=host)[1]["quotas"]}
+    assert quotas["NETWORKS"] == {"metric": "NETWORKS", "limit": 5.0, "usage": 5.0}
+
+
+@pytest.mark.parametrize(("accelerator", "count"), [("NVIDIA_TESLA_T4", 3), ("NVIDIA_H100_80GB", 1)])
+def test_more_accelerators_than_the_region_grants_are_refused(local: Cloud, accelerator: str, count: int) -> None:
+    machine = {"machineType": "n1-standard-4", "acceleratorType": accelerator, "acceleratorCount": count}
+    pool = {"machineSpec": machine, "replicaCount": "1", "containerSpec": {"imageUri": "shell"}}
+    status, answer = local.call("POST", "customJobs", {"displayName": "job", "jobSpec": {"workerPoolSpecs": [pool]}})
+    assert (status, answer["error"]["status"]) == (429, "RESOURCE_EXHAUSTED")
+    assert "aiplatform.googleapis.com/custom_model_training_nvidia_" in message(answer)
+
+
 def test_a_dataset_with_tables_is_not_deleted(local: Cloud) -> None:
     host, datasets = "bigquery.googleapis.com", "/bigquery/v2/projects/acme-test/datasets"
     local.call("POST", datasets, {"datasetReference": {"projectId": "acme-test", "datasetId": "ml"}}, host=host)

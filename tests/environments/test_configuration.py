@@ -84,6 +84,26 @@ def test_two_environments_never_share_a_project(edited: Edit) -> None:
         environments.load_all(root)
 
 
+def test_two_environments_never_share_a_key(edited: Edit) -> None:
+    purposes = ("data", "ml", "workbench", "secrets", "releases")
+    names = "".join(f"\n    {purpose}: projects/kms/locations/europe-west4/keyRings/ml/cryptoKeys/{purpose}" for purpose in purposes)
+    used = f"keys:\n  mode: use\n  names:{names.replace('projects/kms/', 'projects/kms-host/')}\n"
+    created = "keys:\n  mode: create\n  rotation_days: 90\n"
+    root = edited("staging.yaml", created, used)
+    assert environments.load_all(root)
+    prod = root / "prod.yaml"
+    prod.write_text(prod.read_text().replace(created, used))
+    with pytest.raises(ConfigurationError, match=r"would share the key projects/kms-host/.*Give each its own keys"):
+        environments.load_all(root)
+
+
+def test_two_environments_never_have_one_project_number(edited: Edit) -> None:
+    number = environments.load("prod").project.number
+    root = edited("staging.yaml", str(environments.load("staging").project.number), str(number))
+    with pytest.raises(ConfigurationError, match=f"would share the project number {number}"):
+        environments.load_all(root)
+
+
 def test_a_protected_environment_protects_its_data(edited: Edit) -> None:
     with pytest.raises(ConfigurationError, match="could lose its data"):
         environments.load("prod", edited("prod.yaml", "deletion_protection: true", "deletion_protection: false"))

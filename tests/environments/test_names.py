@@ -23,6 +23,7 @@ def all_names(names: Names) -> dict[str, str]:
     found = {f"bucket {b}": names.bucket(b) for b in names.BUCKETS}
     found |= {f"account {d}": names.service_account(d) for d in names.DUTIES}
     found |= {f"topic {t}": names.topic(t) for t in names.TOPICS}
+    found |= {f"secret {s}": names.secret(s) for s in names.SECRETS}
     found |= {f"endpoint {t}": names.endpoint(t) for t in tasks} | {f"model {t}": names.model(t) for t in tasks}
     found |= {f"group {t}": names.feature_group(t) for t in tasks} | {f"view {t}": names.feature_view(t) for t in tasks}
     return found | {
@@ -30,7 +31,7 @@ def all_names(names: Names) -> dict[str, str]:
         "dataset": names.dataset,
         "repository": names.repository,
         "network": names.network,
-        "workbench": names.workbench_instance,
+        "workbench": names.workbench_instance("python"),
         "store": names.online_store,
     }
 

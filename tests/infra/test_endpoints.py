@@ -26,7 +26,8 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
             patch.setenv(variable, value)
         bootstrap("local")
         clients = Clients.of("local")
-        clients.storage().create_bucket(clients.names.bucket("models"))
+        for purpose in ("models", "web"):
+            clients.storage().create_bucket(clients.names.bucket(purpose))
         # Of the foundation stack, what the serving stack grants to.
         accounts = f"https://iam.googleapis.com/v1/projects/{clients.names.project}/serviceAccounts"
         Google().call("POST", accounts, None, {"accountId": clients.names.service_account_id("serving")})

@@ -1,6 +1,9 @@
 import copy
 import datetime
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +11,15 @@ import pytest
 
 from infra.policies import enumerations, formats, scanner, waivers
 from infra.policies.__main__ import main
+from infra.policies.policy import Policy
 from infra.policies.review import review
-from infra.policies.rules import RULES
+from infra.policies.rules import RULES, encryption, lifecycle, owned_once
 from infra.policies.subject import NothingToCheck, SynthesisedStack, read
+from infra.terraform.standin.types import table
+from tests.infra.policy_cases import cases, stack
 
+ROOT = Path(__file__).parents[2]
 TODAY = datetime.date(2026, 11, 25)
-
-
-def broken(stack: SynthesisedStack, document: dict[str, Any]) -> set[str]:
-    """Ids of our rules that a document breaks."""
-    changed = SynthesisedStack(id=stack.id, names=stack.names, document=document)
-    return {finding.rule for rule in RULES for finding in rule(changed)}
 
 
 def edited(stack: SynthesisedStack, type_: str, **attributes: Any) -> dict[str, Any]:
@@ -29,13 +30,6 @@ def edited(stack: SynthesisedStack, type_: str, **attributes: Any) -> dict[str, 
     return document
 
 
-def added(stack: SynthesisedStack, type_: str, **attributes: Any) -> dict[str, Any]:
-    """The stack's document with one more resource."""
-    document = copy.deepcopy(stack.document)
-    document["resource"].setdefault(type_, {})["added"] = attributes
-    return document
-
-
 def test_the_stacks_pass_every_rule_and_checkov(synthesised: Path) -> None:
     outcome = review(synthesised, [], TODAY)
     assert outcome.passed, "\n".join(map(str, outcome.judged.open))
@@ -43,75 +37,93 @@ def test_the_stacks_pass_every_rule_and_checkov(synthesised: Path) -> None:
     assert outcome.scanned > outcome.resources
 
 
-@pytest.mark.parametrize(
-    ("rule", "stack", "type_", "attributes"),
-    [
-        ("public-member", "prod-data", "google_storage_bucket_iam_member", {"member": "allUsers"}),
-        ("public-member", "prod-data", "google_bigquery_dataset_iam_member", {"member": "allAuthenticatedUsers"}),
-        ("basic-role", "prod-foundation", "google_project_iam_member", {"role": "roles/editor"}),
-        ("basic-role", "dev-foundation", "google_project_iam_member", {"role": "roles/owner"}),
-        ("identity-administration", "prod-foundation", "google_project_iam_member", {"role": "roles/iam.serviceAccountUser"}),
-        ("deletion-protection", "prod-data", "google_storage_bucket", {"lifecycle": {}}),
-        ("deletion-protection", "prod-data", "google_storage_bucket", {"force_destroy": True}),
-        ("deletion-protection", "prod-data", "google_bigquery_table", {"deletion_protection": False}),
-        ("deletion-protection", "prod-data", "google_bigquery_dataset", {"delete_contents_on_destroy": True}),
-        ("deletion-protection", "prod-foundation", "google_project", {"deletion_policy": "DELETE"}),
-        ("deletion-protection", "prod-features", "google_vertex_ai_feature_online_store", {"force_destroy": True}),
-        ("uniform-access", "dev-data", "google_storage_bucket", {"uniform_bucket_level_access": False}),
-        ("public-access", "dev-data", "google_storage_bucket", {"public_access_prevention": "inherited"}),
-        ("name-format", "dev-data", "google_storage_bucket", {"name": "Not A Bucket"}),
-        ("name-format", "dev-serving", "google_vertex_ai_endpoint", {"name": "vision"}),
-        ("name-format", "dev-features", "google_vertex_ai_feature_group", {"name": "with-dash"}),
-        ("name-format", "dev-foundation", "google_project_iam_member", {"member": "somebody"}),
-        ("enumerated-value", "dev-data", "google_artifact_registry_repository", {"mode": "BANANA_REPOSITORY"}),
-        ("enumerated-value", "dev-monitoring", "google_monitoring_alert_policy", {"combiner": "XOR"}),
-        ("required-labels", "dev-monitoring", "google_monitoring_alert_policy", {"user_labels": {}}),
-    ],
-)
-def test_a_rule_rejects_its_case(
-    stacks: dict[str, SynthesisedStack], rule: str, stack: str, type_: str, attributes: dict[str, Any]
-) -> None:
-    assert rule not in broken(stacks[stack], stacks[stack].document)
-    assert rule in broken(stacks[stack], edited(stacks[stack], type_, **attributes))
+CASES = cases()
 
 
-@pytest.mark.parametrize(
-    ("rule", "type_", "attributes"),
-    [
-        ("no-key", "google_service_account_key", {"service_account_id": "x"}),
-        ("retired-type", "google_vertex_ai_featurestore", {"name": "old"}),
-        ("unique-name", "google_bigquery_dataset", {"dataset_id": "acme_gemini_dev_ml"}),
-    ],
-)
-def test_a_rule_rejects_an_added_resource(stacks: dict[str, SynthesisedStack], rule: str, type_: str, attributes: dict[str, Any]) -> None:
-    document = added(stacks["dev-data"], type_, **attributes)
-    if rule == "unique-name":
-        document["resource"][type_]["dataset"] = attributes
-    assert rule in broken(stacks["dev-data"], document)
+def found(policy: Policy, id_: str, case: dict[str, Any]) -> list[str]:
+    return [str(finding) for finding in policy(stack(id_, case))]
 
 
-def test_a_stack_without_the_organisations_labels_is_refused(stacks: dict[str, SynthesisedStack]) -> None:
-    document = copy.deepcopy(stacks["dev-data"].document)
-    del document["provider"]["google"][0]["default_labels"]["cost-centre"]
-    assert "required-labels" in broken(stacks["dev-data"], document)
+@pytest.mark.parametrize("policy", RULES, ids=lambda policy: policy.id)
+def test_a_policy_passes_what_it_should_and_refuses_what_it_must(policy: Policy) -> None:
+    own = CASES[policy.id]
+    assert [said for case in own.passes for said in found(policy, own.stack, case)] == []
+    assert [case for case in own.fails if not found(policy, own.stack, case)] == []
 
 
-def test_a_data_source_is_refused(stacks: dict[str, SynthesisedStack]) -> None:
-    document = {**stacks["dev-data"].document, "data": {"google_project": {"it": {}}}}
-    assert "no-lookup" in broken(stacks["dev-data"], document)
+def test_every_policy_has_a_case_that_it_passes_and_one_that_it_refuses() -> None:
+    assert CASES.keys() == {policy.id for policy in RULES}
+    assert [policy for policy, own in CASES.items() if not own.passes or not own.fails] == []
 
 
-def test_an_address_in_the_provider_is_refused(stacks: dict[str, SynthesisedStack]) -> None:
-    document = copy.deepcopy(stacks["local-data"].document)
-    document["provider"]["google"][0]["storage_custom_endpoint"] = "http://localhost:1/"
-    assert "no-address" in broken(stacks["local-data"], document)
+def test_every_policy_says_what_holds_why_what_mends_it_and_where_that_is_written() -> None:
+    assert len({policy.id for policy in RULES}) == len(RULES)
+    for policy in RULES:
+        assert policy.title.endswith("."), policy.id
+        assert len(policy.reason) > 15, policy.id
+        assert len(policy.remedy) > 5, policy.id
+        assert re.search(r"https://|docs/", policy.reference), policy.id
 
 
-def test_a_wrong_value_deep_in_a_block_is_found(stacks: dict[str, SynthesisedStack]) -> None:
-    document = copy.deepcopy(stacks["dev-workbench"].document)
-    [instance] = document["resource"]["google_workbench_instance"].values()
-    instance["gce_setup"]["accelerator_configs"][0]["type"] = "NVIDIA_T9999"
-    assert "enumerated-value" in broken(stacks["dev-workbench"], document)
+@pytest.mark.parametrize(("type_", "path"), encryption.KEYS.items())
+def test_every_type_that_takes_a_key_is_refused_without_one(type_: str, path: str) -> None:
+    body: dict[str, Any] = {}
+    block = body
+    *blocks, attribute = path.split(".")
+    for name in blocks:
+        block = block.setdefault(name, {})
+    assert found(encryption.customer_key, "prod-data", {type_: body})
+    block[attribute] = "projects/p/locations/r/keyRings/k/cryptoKeys/data"
+    assert not found(encryption.customer_key, "prod-data", {type_: body})
+
+
+@pytest.mark.parametrize("type_", lifecycle.GUARDS)
+def test_every_guarded_type_is_refused_without_its_guard_where_data_is_protected(type_: str) -> None:
+    bare = {"deletion_protection": False} if type_ == "google_cloud_run_v2_service" else {}
+    assert found(lifecycle.deletion_protection, "prod-data", {type_: bare})
+    assert not found(lifecycle.deletion_protection, "local-data", {type_: bare})
+
+
+def test_what_two_stacks_declare_is_found(stacks: dict[str, SynthesisedStack]) -> None:
+    document = copy.deepcopy(stacks["dev-features"].document)
+    document["resource"]["google_storage_bucket"] = {"copied": {"name": stacks["dev-data"].names.bucket("raw")}}
+    twice = SynthesisedStack(id="dev-features", names=stacks["dev-features"].names, document=document)
+    own = SynthesisedStack(id="dev-data", names=stacks["dev-data"].names, document={"resource": {"google_storage_bucket": {"raw": {}}}})
+    own.document["resource"]["google_storage_bucket"]["raw"] = {"name": own.names.bucket("raw")}
+    assert [finding.rule for finding in owned_once([own, twice])] == ["owned-once"]
+    assert list(owned_once([own])) == []
+
+
+def test_a_finding_names_the_construct_and_the_lines_that_declared_it(stacks: dict[str, SynthesisedStack]) -> None:
+    data = stacks["dev-data"]
+    document = edited(data, "google_storage_bucket", public_access_prevention="inherited")
+    changed = SynthesisedStack(id=data.id, names=data.names, document=document, origins=data.origins)
+    [finding] = [finding for rule in RULES for finding in rule(changed)]
+    assert finding.construct.startswith("dev-data/")
+    component, declaration, *_ = finding.source
+    file, _, line = component.partition(":")
+    assert file == "infra/components/bucket.py"
+    assert "StorageBucket(" in (ROOT / file).read_text().splitlines()[int(line) - 1]
+    assert declaration.startswith("infra/stacks/data.py:")
+    assert f"construct {finding.construct}, declared at {component} from {declaration}" in str(finding)
+
+
+def test_synthesis_fails_on_a_broken_policy_and_names_the_line(tmp_path: Path) -> None:
+    # The mistake is made where people make it, in the code of a component.
+    program = (
+        "import sys\n"
+        "from infra import synthesis; synthesis.prepare()\n"
+        "from infra.components import topic\n"
+        "from cdktf_cdktf_provider_google.pubsub_topic import PubsubTopicMessageStoragePolicy as Policy\n"
+        "topic.PubsubTopicMessageStoragePolicy = lambda **_: Policy(allowed_persistence_regions=['us-central1'])\n"
+        "from infra import app; sys.exit(app.main(['--env', 'dev', '--out', sys.argv[1]]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "[message-region]" in done.stderr
+    assert re.search(
+        r"construct dev-monitoring/\S+, declared at infra/components/topic\.py:\d+ from infra/stacks/monitoring\.py", done.stderr
+    )
 
 
 def test_documented_values_are_found_in_the_bindings(stacks: dict[str, SynthesisedStack]) -> None:
@@ -133,7 +145,8 @@ def test_every_format_is_of_a_declared_type_and_every_named_type_has_one(stacks:
         and not resource.type.endswith("_iam_member")
     }
     assert named <= formats.FORMATS.keys()
-    assert formats.FORMATS.keys() <= {resource.type for stack in stacks.values() for resource in stack.resources}
+    # What every environment has switched off is known by the table of what can be applied.
+    assert formats.FORMATS.keys() <= {resource.type for stack in stacks.values() for resource in stack.resources} | table().keys()
 
 
 def test_checkov_rejects_a_bucket_without_versioning(stacks: dict[str, SynthesisedStack]) -> None:

@@ -15,6 +15,7 @@ from infra.terraform.standin.types import Resource, table
 from infra.terraform.standin.values import UNKNOWN, to_body, to_state
 
 BUCKET, ENDPOINT, FIREWALL = "google_storage_bucket", "google_vertex_ai_endpoint", "google_compute_firewall"
+WORKBENCH = "google_workbench_instance"
 PLANNED_ONLY = "google_redis_instance"
 PROVIDER = Provider(project="p", region="europe-west4", default_labels={"team": "gemini"}, attribution=False)
 
@@ -26,7 +27,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def schemas(cache: Path) -> dict[str, Block]:
-    return schema.load([BUCKET, ENDPOINT, FIREWALL, PLANNED_ONLY], cache)
+    return schema.load([BUCKET, ENDPOINT, FIREWALL, WORKBENCH, PLANNED_ONLY], cache)
 
 
 def resource(name: str) -> Resource:
@@ -108,6 +109,18 @@ def test_the_blocks_of_a_set_are_compared_whatever_their_order(schemas: dict[str
     assert read["network"] == "n"
     answered["allowed"] = [{"IPProtocol": "tcp", "ports": ["23"]}, {"IPProtocol": "icmp"}]
     assert to_state(type_, block, answered, values, everything=False)["allow"] != values["allow"]
+
+
+def test_a_block_that_google_takes_as_a_list_of_one_is_sent_and_read_as_such(schemas: dict[str, Block]) -> None:
+    type_, block = resource(WORKBENCH), schemas[WORKBENCH]
+    setup = {"boot_disk": [{"disk_size_gb": "150"}], "data_disks": [{"disk_size_gb": "100", "kms_key": "k"}]}
+    values = complete(block, name="w", location="europe-west4-a", gce_setup=[setup])
+    body = to_body(type_, block, values)["gceSetup"]
+    assert body == {"bootDisk": {"diskSizeGb": "150"}, "dataDisks": [{"diskSizeGb": "100", "kmsKey": "k"}]}
+    assert to_state(type_, block, {"gceSetup": body}, values, everything=False)["gce_setup"] == values["gce_setup"]
+    body["dataDisks"][0]["diskSizeGb"] = "200"
+    changed = to_state(type_, block, {"gceSetup": body}, values, everything=False)
+    assert changed["gce_setup"][0]["data_disks"][0]["disk_size_gb"] == "200"
 
 
 def test_json_text_stays_while_google_holds_all_that_it_says(schemas: dict[str, Block]) -> None:

@@ -68,7 +68,7 @@ def test_labels_keep_their_dashes(stacks: dict[str, SynthesisedStack]) -> None:
 
 def test_what_is_switched_off_costs_no_api_and_no_identity(stacks: dict[str, SynthesisedStack]) -> None:
     prod = json.dumps(stacks["prod-foundation"].document)
-    assert "notebooks" not in prod
+    assert "notebooks.googleapis.com" not in prod
     assert "workbench" not in prod
     assert "notebooks.googleapis.com" in json.dumps(stacks["dev-foundation"].document)
 

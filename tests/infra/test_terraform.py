@@ -13,7 +13,7 @@ import pytest
 
 from environments import Names, load, organisation
 from environments.clients import Clients
-from infra.terraform import TerraformFailed, apply, bootstrap, destroy, plan, providers, validate, wrapped
+from infra.terraform import TerraformFailed, apply, bootstrap, destroy, plan, providers, settled, validate, wrapped
 from infra.terraform.runner import Result, as_json
 from infra.terraform.stack import Events
 from tests.conftest import running_emulator
@@ -46,9 +46,12 @@ def test_a_second_bootstrap_changes_nothing(folder: Path) -> None:
 
 def test_a_second_plan_is_empty_and_a_change_behind_terraforms_back_is_found(folder: Path) -> None:
     stacks = ["monitoring"]
+    assert settled("dev", stacks, folder) is None
     added = apply("dev", stacks, folder, rehearsal=True)
     assert total(added, "added") >= 6
     assert all(result.counts.nothing for result in apply("dev", stacks, folder, rehearsal=True))
+    [left] = settled("dev", stacks, folder) or []
+    assert (left.stack, left.provider) == ("dev-monitoring", added[0].provider)
 
     from google.cloud import pubsub_v1
 
@@ -64,7 +67,14 @@ def test_a_second_plan_is_empty_and_a_change_behind_terraforms_back_is_found(fol
     ]
 
     assert total(apply("dev", stacks, folder, rehearsal=True), "added") == 2
+    assert settled("dev", stacks, folder)
+    kept = folder / "dev" / "stacks" / "dev-monitoring" / "applied.json"
+    of_today = kept.read_text()
+    kept.write_text(json.dumps({**json.loads(of_today), "configuration": "of yesterday"}))
+    assert settled("dev", stacks, folder) is None
+    kept.write_text(of_today)
     assert total(destroy("dev", stacks, folder, rehearsal=True), "destroyed") == total(added, "added")
+    assert settled("dev", stacks, folder) is None, "after a destroy"
     assert all(result.counts.nothing for result in destroy("dev", stacks, folder, rehearsal=True))
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from google.api_core.exceptions import NotFound
 
+from environments import Names, organisation
 from environments.clients import Clients
 from ml.data.rows import write
 from ml.features.history import as_of
@@ -137,6 +138,24 @@ def test_the_online_view_answers_with_the_newest_and_is_synchronised_once_a_writ
     view = f"{features.clients.names.location}/featureOnlineStores/{features.clients.names.online_store}/featureViews/"
     syncs = list(features.clients.feature_views().list_feature_view_syncs(parent=view + features.clients.names.feature_view(TASK)))
     assert len([found for found in syncs if found.create_time >= written.newest]) == 2
+
+
+def test_similar_examples_are_found_in_a_view_that_is_made_once(features: Features) -> None:
+    written = features.append("one", {"a": "good", "b": "bad", "c": "good"}, shift=1.0)
+    assert online.index(features.clients, TASK, since=written.changed) == 3
+    assert online.index(features.clients, TASK, since=written.changed) == 3
+    nearest = online.similar(features.clients, TASK, [1.0, 1.1], most=2)
+    assert [entity for entity, _ in nearest] == ["a", "b"]
+    assert [entity for entity, _ in online.similar(features.clients, TASK, [1.0, 1.1], label="bad")] == ["b"]
+    # The view of the stack is another one, and lives on without an index.
+    assert online.sync(features.clients, TASK, since=written.changed) == 3
+
+
+def test_a_store_that_cannot_search_is_refused_with_the_mend(clients: Clients) -> None:
+    environment = clients.names.environment
+    bigtable = environment.model_copy(update={"features": environment.features.model_copy(update={"online_store": "bigtable"})})
+    with pytest.raises(ValueError, match=r"cannot search.*Set it to optimized"):
+        online.index(Clients(Names(organisation(), bigtable)), TASK, since=datetime.now(UTC))
 
 
 def test_a_view_that_is_not_there_is_not_taken_for_an_empty_one(clients: Clients) -> None:

@@ -10,10 +10,15 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
+from emulator.behaviours import Refusal
+from emulator.images import Images
+
 ROOT = Path(__file__).parents[2]
 CLOUDBUILD = ROOT / "cloudbuild"
 IMAGES: dict[str, Any] = yaml.safe_load((CLOUDBUILD / "images.yaml").read_text(encoding="utf-8"))["images"]
 BUILD: dict[str, Any] = yaml.safe_load((CLOUDBUILD / "images.cloudbuild.yaml").read_text(encoding="utf-8"))
+OURS = sorted(image for image in IMAGES if "entry_point" in IMAGES[image])
+"""What starts as we say; a workbench starts as its base does."""
 SCHEMA: dict[str, Any] = json.loads((CLOUDBUILD / "images.schema.json").read_text(encoding="utf-8"))
 
 
@@ -30,19 +35,27 @@ def test_images_yaml_fits_its_schema() -> None:
     jsonschema.validate({"images": IMAGES}, SCHEMA)
 
 
-@pytest.mark.parametrize("wrong", [{"slice": "serving"}, {"slice": "serving", "entry_point": []}, {**IMAGES["serving"], "user": "root"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"slice": "serving"},
+        {"slice": "serving", "entry_point": []},
+        {**IMAGES["serving"], "user": "root"},
+        {**IMAGES["serving"], "runs_in": "workbench"},
+    ],
+)
 def test_the_schema_refuses_an_image_that_could_not_run(wrong: dict[str, Any]) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"images": {"serving": wrong}}, SCHEMA)
 
 
-@pytest.mark.parametrize("image", sorted(IMAGES))
+@pytest.mark.parametrize("image", OURS)
 def test_the_container_starts_what_images_yaml_says(image: str) -> None:
     [entry_point] = re.findall(r"^ENTRYPOINT (.*)$", dockerfile(image), re.MULTILINE)
     assert json.loads(entry_point) == IMAGES[image]["entry_point"]
 
 
-@pytest.mark.parametrize("image", sorted(IMAGES))
+@pytest.mark.parametrize("image", OURS)
 def test_a_container_runs_as_an_ordinary_user_with_hashed_packages_of_a_tagged_base(image: str) -> None:
     content = dockerfile(image)
     assert re.findall(r"^USER (.*)$", content, re.MULTILINE) == ["10001"]
@@ -54,16 +67,38 @@ def test_a_container_runs_as_an_ordinary_user_with_hashed_packages_of_a_tagged_b
         assert re.search(r"^ARG BASE=node:\d+\.\d+\.\d+-\w+-slim$", content, re.MULTILINE)
 
 
+@pytest.mark.parametrize("image", sorted(set(IMAGES) - set(OURS)))
+def test_a_workbench_keeps_the_start_of_its_base_and_takes_packages_by_digest_alone(image: str) -> None:
+    content = dockerfile(image)
+    assert not re.findall(r"^(ENTRYPOINT|CMD)", content, re.MULTILINE)
+    assert re.search(r"^ARG BASE=gcr\.io/deeplearning-platform-release/workbench-container:\d{8}-\d{4}-rc\d+$", content, re.MULTILINE)
+    assert "--require-hashes" in content
+    assert "npm ci" in content
+    packages = json.loads((CLOUDBUILD / "notebooks" / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    assert "node_modules/@tensorflow/tfjs" in packages
+    assert all("integrity" in package and "resolved" not in package for name, package in packages.items() if name)
+
+
+def test_the_local_google_cloud_knows_a_workbench_and_does_not_run_it() -> None:
+    images = Images.read(CLOUDBUILD / "images.yaml")
+    assert images.known("host/p/r/workbench-javascript:1").entry_point == ()
+    with pytest.raises(Refusal, match="not emulated"):
+        images.get("host/p/r/workbench-javascript:1")
+    assert images.get("host/p/r/serving@sha256:1").entry_point
+
+
 @pytest.mark.parametrize("image", sorted(IMAGES))
 def test_a_container_holds_no_room_that_its_slice_does_not_need(image: str) -> None:
     rooms = {
-        source.split("/")[0] for source in re.findall(r"^COPY (?!--from|cloudbuild|package|\.npmrc)(\S+) ", dockerfile(image), re.MULTILINE)
+        source.split("/")[0]
+        for source in re.findall(r"^COPY (?!--from|cloudbuild|package|requirements|\.npmrc)(\S+) ", dockerfile(image), re.MULTILINE)
     }
     allowed = {
         "serving": {"ml", "serving"},
         "serving-node": {"serving"},
         "training": {"environments", "ml"},
         "pipelines": {"environments", "releases", "ml", "serving", "pipelines"},
+        "workbench-javascript": set(),
     }
     assert rooms == allowed[image]
 
@@ -73,6 +108,13 @@ def test_a_slice_is_locked_to_the_versions_that_the_tests_run_with(image: str) -
     slice_pins = pins(CLOUDBUILD / f"requirements-{IMAGES[image]['slice']}.lock")
     assert slice_pins
     assert slice_pins <= pins(ROOT / "requirements.lock"), "the lock of the slice is stale: run make lock"
+
+
+def test_a_workbench_has_the_packages_of_training_and_a_kernel() -> None:
+    workbench = CLOUDBUILD / "requirements-workbench.lock"
+    assert pins(CLOUDBUILD / "requirements-training.lock") <= pins(workbench), "the lock of the workbench is stale: run make lock"
+    assert {"ipykernel", "nvidia-cudnn-cu12"} <= {pin.partition("==")[0] for pin in pins(workbench)}
+    assert len(re.findall(r"--hash=sha256:", workbench.read_text(encoding="utf-8"))) >= len(pins(workbench))
 
 
 def test_cloud_build_writes_a_provenance_for_every_image() -> None:

@@ -13,13 +13,15 @@ from google.api_core.exceptions import AlreadyExists
 
 from environments import Names, load, organisation
 from environments.clients import Clients
+from environments.names import Table
+from ml.data.rows import digest
 from ml.drift import injection
 from ml.drift.injection import Row
 from ml.drift.window import Answered
 from pipelines import compile as specification
 from pipelines import images, runs
 from pipelines.definitions import monitoring
-from pipelines.monitoring import traffic
+from pipelines.monitoring import record, traffic
 from pipelines.monitoring.alert import tell
 from pipelines.monitoring.start import submit
 from pipelines.monitoring.traffic import Champion, MonitoringError
@@ -27,6 +29,7 @@ from serving.registry import versions
 from serving.rollout.deployment import deploy
 from tests.ml import drawn
 from tests.ml.test_drift import fresh_pictures, monitored
+from tests.pipelines import declared
 from tests.pipelines.test_training_definition import tasks_of
 
 TASK = "vision"
@@ -48,7 +51,7 @@ def clients(google_cloud: dict[str, Any]) -> Iterator[Clients]:
     for purpose in names.BUCKETS:
         if not (bucket := storage.bucket(names.bucket(purpose))).exists():
             storage.create_bucket(bucket)
-    clients.bigquery().create_dataset(names.dataset, exists_ok=True)
+    declared.tables(clients)
     for topic in names.TOPICS:
         try:
             clients.publisher().create_topic(name=_topic(clients, topic))
@@ -57,6 +60,7 @@ def clients(google_cloud: dict[str, Any]) -> Iterator[Clients]:
     endpoint = aiplatform.Endpoint.create(
         display_name=TASK,
         endpoint_id=names.endpoint_id(TASK),
+        dedicated_endpoint_enabled=True,
         enable_request_response_logging=True,
         request_response_logging_sampling_rate=1.0,
         request_response_logging_bq_destination_table=f"bq://{_table(clients)}",
@@ -113,6 +117,16 @@ def judged(clients: Clients, window: tuple[str, str]) -> dict[str, Any]:
     return {**run.documents["monitor"], "alert": run.documents["alert"]}
 
 
+def kept(clients: Clients) -> dict[str, dict[str, int]]:
+    """How many rows the warehouse has of each verdict, and of each version's answers."""
+    counted: dict[str, dict[str, int]] = {}
+    columns: dict[Table, str] = {"verdicts": "status", "predictions": "version"}
+    for table, column in columns.items():
+        asked = f"SELECT {column} AS name, COUNT(*) AS rows_ FROM `{clients.names.table(table)}` GROUP BY 1 ORDER BY 1"
+        counted[table] = {row.name: row.rows_ for row in clients.bigquery().query(asked).result()}
+    return counted
+
+
 def points(clients: Clients) -> list[float]:
     """Values of the alert policy's metric, oldest first."""
     now = datetime.now(UTC)
@@ -153,7 +167,11 @@ def test_unchanged_traffic_is_silent_and_shifted_traffic_is_told_once(clients: C
     assert event == {"event_id": found["event_id"], "task": TASK, "p": f"{found['p']:.6g}"}
     assert set(found["alert"]["messages"]) == {"alerts", "retraining"}
 
+    before = kept(clients)
     again = judged(clients, shifted)
+    assert kept(clients) == before
+    assert before["verdicts"] == {"not enough data": 1, "shifted": 1, "silent": 1}
+    assert before["predictions"] == {version.version: 200}
     assert {name: again[name] for name in ("event_id", *FINDINGS)} == {name: found[name] for name in ("event_id", *FINDINGS)}
     assert [told["event_id"] for told in received(clients, subscription)] == [found["event_id"]]
 
@@ -195,6 +213,19 @@ def _log(clients: Clients, rows: list[dict[str, Any]]) -> None:
     table = bigquery.Table(_table(clients), [*(bigquery.SchemaField(name, kind) for name, kind in columns.items()), *payloads])
     clients.bigquery().create_table(table, exists_ok=True)
     assert clients.bigquery().insert_rows_json(table, rows) == []
+
+
+def test_an_answer_is_kept_under_the_id_of_what_was_asked(clients: Clients) -> None:
+    asked = ["a text", {"text": "another"}, {"b64": "cGljdHVyZQ=="}, {"b64": "not base64"}, 7, {"text": "another"}]
+    window = "2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"
+    rows = [Answered(one, {"a": 0.75, "b": 0.25}) for one in asked]
+    assert record.answers(clients, TASK, Champion("1", "gs://", ()), *window, rows) == 3
+    assert record.answers(clients, TASK, Champion("1", "gs://", ()), *window, rows) == 0
+    assert record.answers(clients, TASK, Champion("2", "gs://", ()), *window, rows[:1]) == 1
+    found = clients.bigquery().query(f"SELECT * FROM `{clients.names.table('predictions')}` WHERE version = '1'").result()
+    assert {(row.entity_id, row.label, row.confidence, row.window_start.day) for row in found} == {
+        (digest(content), "a", 0.75, 1) for content in ("a text", "another", b"picture")
+    }
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ def clients(google_cloud: dict[str, Any]) -> Iterator[Clients]:
         if not bucket.exists():
             storage.create_bucket(bucket)
     images.build(clients)
+    declared.tables(clients)
     declared.features(clients, TASK)
     endpoint = aiplatform.Endpoint.create(display_name=TASK, endpoint_id=clients.names.endpoint_id(TASK))
     yield clients
@@ -110,6 +111,7 @@ def test_a_run_ends_at_the_endpoint_and_its_rerun_computes_nothing_again(clients
     ]
     assert again.documents["register"]["created"] is False
     assert (first.documents["write-features"]["rows"], again.documents["write-features"]["rows"]) == (len(table), 0)
+    assert (first.documents["write-features"]["examples"], again.documents["write-features"]["examples"]) == (len(table), 0)
     assert again.documents["deploy"] == {**first.documents["deploy"], "changed": False, "undeployed": []}
     assert json.dumps(again.documents["evaluate"]) == json.dumps(first.documents["evaluate"])
 

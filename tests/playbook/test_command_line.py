@@ -132,5 +132,5 @@ def test_the_local_google_cloud_is_started_for_a_command_and_ended_after_it(tmp_
 def test_a_local_google_cloud_that_cannot_start_speaks_for_itself(tmp_path: Path) -> None:
     with address.reached("local", folder=tmp_path):
         (tmp_path / "emulator.json").unlink()
-        with pytest.raises(address.AddressError, match=r"did not start:\s.*runs already"), address.reached("local", folder=tmp_path):
+        with pytest.raises(address.AddressError, match=r"(?s)did not start:\s.*runs already"), address.reached("local", folder=tmp_path):
             pass

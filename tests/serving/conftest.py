@@ -53,7 +53,8 @@ def clients(google_cloud: dict[str, Any]) -> Iterator[Clients]:
     bucket = storage.bucket(clients.names.bucket("models"))
     if not bucket.exists():
         storage.create_bucket(bucket)
-    endpoint = aiplatform.Endpoint.create(display_name="vision", endpoint_id=clients.names.endpoint_id(TASK))
+    own = {"endpoint_id": clients.names.endpoint_id(TASK), "dedicated_endpoint_enabled": True}
+    endpoint = aiplatform.Endpoint.create(display_name="vision", **own)
     yield clients
     endpoint.delete(force=True)
     if versions.find(clients, TASK, "default"):

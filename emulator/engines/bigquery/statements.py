@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +11,10 @@ from sqlglot import exp
 
 from emulator.behaviours import Refusal
 from emulator.engines.bigquery import dialect
+from emulator.engines.bigquery.declarations import declared, standard
 from emulator.engines.bigquery.dialect import Tree, corrected, invalid, not_carried, parsed
-from emulator.engines.bigquery.types import quoted, stored, text
+from emulator.engines.bigquery.parameters import with_values
+from emulator.engines.bigquery.types import quoted, text
 
 Json = dict[str, Any]
 
@@ -150,7 +151,7 @@ class _Scope:
             if body is None:
                 raise invalid("A view needs a query.")
             return Statement("CREATE_VIEW", self.query(body.copy()), self.tables, target=name, options=options, view=body.sql("bigquery"))
-        fields = tuple(_declared(one) for one in schema.expressions) if isinstance(schema, exp.Schema) else ()
+        fields = tuple(declared(one) for one in schema.expressions) if isinstance(schema, exp.Schema) else ()
         sql = self.query(body) if body is not None else ""
         if not sql and not fields:
             raise invalid("CREATE TABLE needs columns or a query.")
@@ -287,36 +288,6 @@ def _columns(table: Table) -> Iterator[tuple[Any, ...]]:
         yield one["name"], position, "NO" if one.get("mode") == "REQUIRED" else "YES", standard(one)
 
 
-def standard(one: Json) -> str:
-    """A column's type as GoogleSQL writes it: `ARRAY<STRUCT<a INT64>>`."""
-    names = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
-    kind = str(names.get(one["type"], one["type"]))
-    if kind in ("RECORD", "STRUCT"):
-        inner = ", ".join(f"{child['name']} {standard(child)}" for child in one.get("fields", []))
-        kind = f"STRUCT<{inner}>"
-    return f"ARRAY<{kind}>" if one.get("mode") == "REPEATED" else kind
-
-
-def _declared(definition: Tree) -> Json:
-    """A column of CREATE TABLE as REST describes it."""
-    if not isinstance(definition, exp.ColumnDef):
-        raise not_carried(f"{definition.sql('bigquery')} in CREATE TABLE")
-    required = any(isinstance(one.kind, exp.NotNullColumnConstraint) for one in definition.args.get("constraints") or [])
-    return {"name": definition.name, **_type(definition.kind), **({"mode": "REQUIRED"} if required else {})}
-
-
-def _type(found: Any) -> Json:
-    if found.this == exp.DataType.Type.ARRAY:
-        return {**_type(found.expressions[0]), "mode": "REPEATED"}
-    if found.this == exp.DataType.Type.STRUCT:
-        return {"type": "RECORD", "mode": "NULLABLE", "fields": [{"name": one.name, **_type(one.kind)} for one in found.expressions]}
-    written = re.sub(r"\(.*\)", "", found.sql("bigquery"))
-    names = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
-    one = {"type": names.get(written, written), "mode": "NULLABLE"}
-    stored({"name": "", **one})
-    return one
-
-
 def named(tree: Tree) -> None:
     """Gives columns without a name BigQuery's `f0_`, `f1_`, and refuses two of one name."""
     select = tree
@@ -337,54 +308,3 @@ def named(tree: Tree) -> None:
         if name.lower() in seen:
             raise invalid(f"Duplicate column names in the result are not supported. Found duplicate(s): {name}")
         seen.add(name.lower())
-
-
-def with_values(tree: Tree, parameters: list[Json]) -> None:
-    """Puts the request's values in the place of `@name` and `?`."""
-    by_name = {str(one["name"]).lower(): one for one in parameters if one.get("name")}
-    positional = [one for one in parameters if not one.get("name")]
-    marks = [node for node in tree.dfs() if isinstance(node, (exp.Parameter, exp.Placeholder))]
-    for node in marks:
-        if isinstance(node.this, exp.Parameter) or isinstance(node.parent, exp.Parameter):
-            raise not_carried("A system variable (@@…)")
-        if isinstance(node, exp.Parameter):
-            one = by_name.get(node.name.lower())
-            if one is None:
-                raise invalid(f"Query parameter '{node.name}' not found")
-        else:
-            if not positional:
-                raise invalid("Query parameter number exceeds the values that were given")
-            one = positional.pop(0)
-        node.replace(_value(one.get("parameterType", {}), one.get("parameterValue", {})))
-
-
-def _value(kind: Json, value: Json) -> Tree:
-    name = str(kind.get("type", "STRING")).upper()
-    if name == "ARRAY":
-        items = [_value(kind["arrayType"], one) for one in value.get("arrayValues", [])]
-        return exp.cast(exp.Array(expressions=items), _type_name(kind), dialect="bigquery")
-    if name in ("STRUCT", "RECORD"):
-        given = value.get("structValues", {})
-        pairs = [
-            exp.PropertyEQ(this=exp.to_identifier(one["name"]), expression=_value(one["type"], given.get(one["name"], {})))
-            for one in kind.get("structTypes", [])
-        ]
-        return exp.Struct(expressions=pairs)
-    given = value.get("value")
-    if given is None:
-        return exp.cast(exp.null(), name, dialect="bigquery")
-    if name in ("STRING", "JSON"):
-        literal = exp.Literal.string(str(given))
-        return literal if name == "STRING" else exp.ParseJSON(this=literal)
-    if name == "BYTES":
-        return exp.FromBase64(this=exp.Literal.string(str(given)))
-    return exp.cast(exp.Literal.string(str(given)), name, dialect="bigquery")
-
-
-def _type_name(kind: Json) -> str:
-    if kind["type"] == "ARRAY":
-        return f"ARRAY<{_type_name(kind['arrayType'])}>"
-    if kind["type"] == "STRUCT":
-        inner = ", ".join(f"{one['name']} {_type_name(one['type'])}" for one in kind["structTypes"])
-        return f"STRUCT<{inner}>"
-    return str(kind["type"])

@@ -148,7 +148,7 @@ class Features:
     async def _read(self, source: Source) -> list[tuple[Any, ...]]:
         """A source's rows, as BigQuery has them at this moment."""
         bigquery = self._cloud.bigquery
-        table = bigquery.table(source.table)
+        table = bigquery.tables.table(source.table)
         if "view" not in table:
             return await bigquery.read(source.table, statement(source, table.get("schema", {}).get("fields", [])))
         _, project, _, dataset, _, name = source.table.split("/")
@@ -158,7 +158,7 @@ class Features:
             return await bigquery.read(result.destination, statement(source, result.fields))
         finally:
             self._cloud.store.of("bigquery").delete(result.destination)
-            await bigquery.forget(result.destination)
+            await bigquery.tables.forget(result.destination)
 
     def fetch(self, view: str, key: Json) -> list[Json]:
         """Names and values of an entity's features.

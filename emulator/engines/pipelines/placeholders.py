@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from emulator.engines.pipelines.values import text
+from emulator.expressions import text
 
 Json = dict[str, Any]
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from emulator.engines.pipelines.conditions import ConditionError, holds
 from emulator.engines.pipelines.placeholders import Filling, PlaceholderError
 from emulator.engines.pipelines.step import Job, Steps
 from emulator.engines.pipelines.tasks import FINAL, SUCCESSFUL, Task, TaskCancelled, TaskFailed, Values
 from emulator.engines.pipelines.values import typed
+from emulator.expressions import ExpressionError, holds
 
 Json = dict[str, Any]
 
@@ -121,7 +121,8 @@ class Run:
         try:
             component = self.job.spec["components"][spec["componentRef"]["name"]]
             task.inputs = self._inputs(spec, component, siblings, inputs, task)
-            if "condition" in policy and not holds(policy["condition"], task.inputs.parameters):
+            named = {f"inputs.parameter_values['{name}']": value for name, value in task.inputs.parameters.items()}
+            if "condition" in policy and not holds(policy["condition"], named):
                 self._enter(task, "NOT_TRIGGERED")
                 return
             task.outputs = await self._body(spec, component, task)
@@ -129,7 +130,7 @@ class Run:
                 self._enter(task, "SUCCEEDED")
         except TaskCancelled:
             self._enter(task, "CANCELLED")
-        except (TaskFailed, ConditionError, PlaceholderError) as failure:
+        except (TaskFailed, ExpressionError, PlaceholderError) as failure:
             self._enter(task, "FAILED", str(failure))
 
     async def _body(self, spec: Json, component: Json, task: Task) -> Values:

@@ -1,10 +1,9 @@
-"""Parameter values: the types that JSON loses on the way, and the text in which a value stands in a command line."""
+"""Parameter values: the types that JSON loses on the way."""
 
 import json
 from typing import Any
 
-EXACT = 2**53
-"""Above it a double no longer names one integer."""
+from emulator.expressions import text, whole
 
 
 def typed(value: Any, parameter_type: str | None) -> Any:
@@ -22,19 +21,3 @@ def typed(value: Any, parameter_type: str | None) -> Any:
     if parameter_type == "STRING" and not isinstance(value, str):
         return text(value)
     return value
-
-
-def whole(value: Any) -> Any:
-    """Vertex AI prints 1.0 as 1, so that a list `[1, 2]` reaches the step as integers."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
-        return int(value)
-    if isinstance(value, list):
-        return [whole(item) for item in value]
-    if isinstance(value, dict):
-        return {key: whole(item) for key, item in value.items()}
-    return value
-
-
-def text(value: Any) -> str:
-    """`value` inside a string."""
-    return value if isinstance(value, str) else json.dumps(whole(value))

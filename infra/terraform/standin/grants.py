@@ -20,13 +20,13 @@ _one_writer: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
 def create(google: Google, grant: Grant, path: str, values: dict[str, Any]) -> None:
     """Add the member to the role."""
-    _change(google, grant, path, lambda policy: _add(grant, policy, values))
+    change(google, grant, path, lambda policy: add(grant, policy, values))
 
 
 def delete(google: Google, grant: Grant, path: str, values: dict[str, Any]) -> None:
     """Take the member out of the role; a resource that is gone has no grants."""
     try:
-        _change(google, grant, path, lambda policy: _remove(grant, policy, values))
+        change(google, grant, path, lambda policy: _remove(grant, policy, values))
     except Refused as error:
         if error.status != 404:
             raise
@@ -35,20 +35,27 @@ def delete(google: Google, grant: Grant, path: str, values: dict[str, Any]) -> N
 def read(google: Google, grant: Grant, path: str, values: dict[str, Any]) -> dict[str, Any] | None:
     """The grant as it is now, or None when the member does not hold the role."""
     try:
-        policy = _read(google, grant, path)
+        policy = fetch(google, grant, path)
     except Refused as error:
         if error.status == 404:
             return None
         raise
-    return {"etag": policy.get("etag")} if _has(grant, policy, values) else None
+    return {"etag": policy.get("etag")} if has(grant, policy, values) else None
 
 
-def _change(google: Google, grant: Grant, path: str, change: Callable[[Policy], bool]) -> None:
-    """Read, change, write; again when somebody else wrote in between (409 or 412, by the policy's etag)."""
+def change(google: Google, grant: Grant, path: str, edit: Callable[[Policy], bool]) -> None:
+    """Read, change, write; again when somebody else wrote in between (409 or 412, by the policy's etag).
+
+    Args:
+        google: the session.
+        grant: how the policy is read and written.
+        path: what it is the policy of.
+        edit: changes the policy in place, and says whether it had to.
+    """
     for attempt in range(ATTEMPTS):
         with _one_writer[f"{grant.api}/{path}"]:
-            policy = _read(google, grant, path)
-            if not change(policy):
+            policy = fetch(google, grant, path)
+            if not edit(policy):
                 return
             try:
                 _write(google, grant, path, policy)
@@ -59,13 +66,16 @@ def _change(google: Google, grant: Grant, path: str, change: Callable[[Policy], 
                 return
 
 
-def _read(google: Google, grant: Grant, path: str) -> Policy:
+def fetch(google: Google, grant: Grant, path: str) -> Policy:
+    """The policy as it is now."""
     url = f"{grant.api}/{path}"
     match grant.style:
         case "storage":
             return google.call("GET", f"{url}/iam", {"optionsRequestedPolicyVersion": 3})
         case "dataset":
             return google.call("GET", url)
+        case "compute":
+            return google.call("GET", f"{url}/getIamPolicy", {"optionsRequestedPolicyVersion": 3})
         case "get":
             return google.call("GET", f"{url}:getIamPolicy", {"options.requestedPolicyVersion": 3})
         case _:
@@ -84,12 +94,15 @@ def _write(google: Google, grant: Grant, path: str, policy: Policy) -> None:
     if grant.style == "dataset":
         google.call("PATCH", url, None, {"access": policy.get("access", []), "etag": policy.get("etag")})
         return
-    if any("condition" in binding for binding in policy.get("bindings", [])):
-        policy["version"] = 3
+    policy["version"] = 3
     if grant.style == "storage":
         google.call("PUT", f"{url}/iam", None, policy)
+    elif grant.style == "compute":
+        google.call("POST", f"{url}/setIamPolicy", None, {"policy": policy})
     else:
-        google.call("POST", f"{url}:setIamPolicy", None, {"policy": policy})
+        # Without the mask Resource Manager leaves the audit configuration as it is.
+        mask = {"updateMask": "bindings,etag,auditConfigs"} if "auditConfigs" in policy else {}
+        google.call("POST", f"{url}:setIamPolicy", None, {"policy": policy, **mask})
 
 
 def _condition(values: dict[str, Any]) -> dict[str, Any] | None:
@@ -119,16 +132,17 @@ def _binding(policy: Policy, values: dict[str, Any]) -> dict[str, Any] | None:
     )
 
 
-def _has(grant: Grant, policy: Policy, values: dict[str, Any]) -> bool:
+def has(grant: Grant, policy: Policy, values: dict[str, Any]) -> bool:
+    """Whether the policy holds the grant."""
     if grant.style == "dataset":
         return any(_is(access, _entry(values)) for access in policy.get("access", []))
     binding = _binding(policy, values)
     return binding is not None and values["member"] in binding.get("members", [])
 
 
-def _add(grant: Grant, policy: Policy, values: dict[str, Any]) -> bool:
-    """Whether the policy had to change."""
-    if _has(grant, policy, values):
+def add(grant: Grant, policy: Policy, values: dict[str, Any]) -> bool:
+    """Put the grant into the policy; whether it had to change."""
+    if has(grant, policy, values):
         return False
     if grant.style == "dataset":
         policy.setdefault("access", []).append(_entry(values))
@@ -143,7 +157,7 @@ def _add(grant: Grant, policy: Policy, values: dict[str, Any]) -> bool:
 
 
 def _remove(grant: Grant, policy: Policy, values: dict[str, Any]) -> bool:
-    if not _has(grant, policy, values):
+    if not has(grant, policy, values):
         return False
     if grant.style == "dataset":
         policy["access"] = [access for access in policy["access"] if not _is(access, _entry(values))]

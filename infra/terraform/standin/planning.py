@@ -30,7 +30,9 @@ def plan(block: Block, prior: Values | None, proposed: Values, provider: Provide
     """The values after the change, unknown where only Google will say."""
     planned = dict(proposed) if prior is not None else _unknown(block, proposed)
     for name in PLACES:
-        if name in block.attributes and planned.get(name) in (None, UNKNOWN) and provider.place(name) and proposed.get(name) is None:
+        # Only where the provider computes it: the region of an endpoint, which has a location, stays unset.
+        computed = name in block.attributes and block.attributes[name].computed
+        if computed and planned.get(name) in (None, UNKNOWN) and provider.place(name) and proposed.get(name) is None:
             planned[name] = provider.place(name)
     if has_labels(block):
         planned |= _labels(prior, proposed, provider)

@@ -5,9 +5,10 @@ from typing import Any
 
 from infra.terraform.rest import Google
 from infra.terraform.standin import grants
+from infra.terraform.standin.behaviours import STEPS
 from infra.terraform.standin.planning import Provider
 from infra.terraform.standin.schema import Block
-from infra.terraform.standin.steps import STEPS, Target
+from infra.terraform.standin.steps import Target
 from infra.terraform.standin.types import Grant, Resource
 from infra.terraform.standin.values import PLACES, UNKNOWN, to_body, to_state
 
@@ -62,6 +63,9 @@ def create(google: Google, type_: Resource | Grant, block: Block, planned: Value
     made = STEPS[type_.behaviour].create(place, to_body(type_, block, values))
     if type_.resource == "{name}":
         values["name"] = place.values["name"] = made["name"]
+    for name, answered in type_.assigned.items():
+        given = str(made[answered])
+        values[name] = place.values[name] = given.rpartition("/")[2] if name in type_.short else given
     values["id"] = place.expand(type_.id or type_.resource)
     return read(google, type_, block, values, provider) or values
 
@@ -125,8 +129,11 @@ def delete(google: Google, type_: Resource | Grant, values: Values, provider: Pr
 def imported(type_: Resource, block: Block, id_: str) -> Values | None:
     """Values that an import id says, e.g. project, location and name; None when it does not fit."""
     for template in filter(None, (type_.id, type_.resource)):
-        # A lone {name}, and a leading parent such as {key_ring}, hold whole paths.
+        # A lone {name}, and a leading parent such as {key_ring}, hold whole paths; a word that comes again says the same again.
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(template))
+        for word in re.findall(r"\{(\w+)\}", template):
+            head, group, rest = pattern.partition(f"(?P<{word}>[^/]+)")
+            pattern = head + group + rest.replace(group, f"(?P={word})")
         if template.startswith("{"):
             pattern = pattern.replace("[^/]+", ".+", 1)
         if match := re.fullmatch(pattern, id_):

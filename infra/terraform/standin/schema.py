@@ -93,24 +93,39 @@ def _block(plain: dict[str, Any]) -> Block:
 
 
 def _read(types: set[str]) -> dict[str, Any]:
-    """Parse the wanted files of the bindings' archive, in one pass over it."""
+    """Parse the wanted files of the installed bindings."""
+    return _parsed(Path(str(metadata.distribution(BINDINGS).locate_file(f"{BINDINGS.replace('-', '_')}/_jsii"))), types)
+
+
+def read_archive(package: Path, types: set[str]) -> dict[str, Block]:
+    """Schemas of resource types in the folder of any bindings' archive, also of bindings that are not installed here."""
+    return {type_: _block(plain) for type_, plain in _parsed(package, types).items()}
+
+
+def _parsed(package: Path, types: set[str]) -> dict[str, Any]:
+    """Parse the wanted files of a bindings' archive, in one pass over it."""
     folders = {type_.removeprefix("google_").replace("_", "-"): type_ for type_ in types}
-    package = Path(str(metadata.distribution(BINDINGS).locate_file(f"{BINDINGS.replace('-', '_')}/_jsii")))
-    found: dict[str, Any] = {}
+    found: dict[str, dict[str, str]] = {}
     with tarfile.open(next(package.glob("*.tgz"))) as archive:
         for member in archive:
-            parts = member.name.split("/")
-            if len(parts) == 4 and parts[1] == "lib" and parts[3] == "index.js" and parts[2] in folders:
+            folder, _, file = member.name.removeprefix("package/lib/").partition("/")
+            # Newer bindings put the structs of a large resource into files of their own, below its folder.
+            if folder in folders and (file == "index.js" or file.startswith("index-structs/structs")) and file.endswith(".js"):
                 content = archive.extractfile(member)
                 if content is not None:
-                    found[folders[parts[2]]] = parse(content.read().decode())
-    return found
+                    found.setdefault(folders[folder], {})[file] = content.read().decode()
+    # `index.js` comes last: its class is the resource.
+    return {
+        type_: parse(*(files[name] for name in sorted(files, key=lambda name: (name == "index.js", name))))
+        for type_, files in found.items()
+    }
 
 
-def parse(source: str) -> dict[str, Any]:
-    """One generated JavaScript file as plain data: `{"attributes": {name: [type, required, optional, computed]}, "blocks": …}`."""
-    javascript, _, source_map = source.partition(_SOURCE_MAP)
-    typescript = json.loads(base64.b64decode(source_map))["sourcesContent"][0]
+def parse(*sources: str) -> dict[str, Any]:
+    """The generated JavaScript of a resource as plain data: `{"attributes": {name: [type, required, optional, computed]}, "blocks": …}`."""
+    halves = [source.partition(_SOURCE_MAP) for source in sources]
+    javascript = "\n".join(half[0] for half in halves)
+    typescript = "\n".join(json.loads(base64.b64decode(half[2]))["sourcesContent"][0] for half in halves)
     structs = {match[1]: match[2] for match in _STRUCT.finditer(javascript)}
     flags: dict[str, dict[str, tuple[bool, bool, bool]]] = {}
     members: dict[str, dict[str, tuple[str, str | None]]] = {}

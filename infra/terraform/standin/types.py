@@ -68,18 +68,24 @@ class Resource:
     """Attribute path → path in the body where it is not the same word in camel case; null for what Google never sees."""
     json: tuple[str, ...] = ()
     """Attributes that hold JSON text where the body holds a value."""
+    whole: str = ""
+    """The attribute whose JSON text is the whole body."""
+    listed: tuple[str, ...] = ()
+    """Blocks of which there can be one, and that are a list in the body."""
     keyed: dict[str, str] = field(default_factory=dict)
     """Lists of blocks that are objects in the body, keyed by this attribute."""
     constants: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Fields that go with a block whenever it is set."""
     short: tuple[str, ...] = ()
     """Names that are the last part of what Google answers."""
+    assigned: dict[str, str] = field(default_factory=dict)
+    """Attributes that Google chooses at the creation, and that the path needs → field of its answer."""
     outputs: dict[str, str] = field(default_factory=dict)
     """Computed attributes that are made of others."""
     immutable: tuple[str, ...] = ()
     """Attributes whose change replaces the resource."""
     behaviour: str = ""
-    """The function of `steps.py` that knows what the table cannot say."""
+    """The entry of `behaviours.py` that knows what the table cannot say."""
     item: Item | None = None
     """Set for an entry of a list in another resource."""
     protected_by: str = ""

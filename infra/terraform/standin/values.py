@@ -31,7 +31,7 @@ def target(type_: Resource, path: str) -> str | None:
     """Where an attribute stands in the body of its block, or None when Google never sees it."""
     if path in type_.body:
         return type_.body[path]
-    return None if path in PLACES or path in ("id", "timeouts") else camel(path.rpartition(".")[2])
+    return None if path in PLACES or path in ("id", "timeouts", type_.whole) else camel(path.rpartition(".")[2])
 
 
 def lookup(body: Any, path: str) -> Any:
@@ -56,7 +56,7 @@ def has_labels(block: Block) -> bool:
 
 def to_body(type_: Resource, block: Block, values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """What Google is sent for `values`: everything that is set and that Google does not set itself."""
-    body: dict[str, Any] = {}
+    body: dict[str, Any] = json.loads(values[type_.whole]) if type_.whole and not prefix else {}
     for name, attribute in block.attributes.items():
         path, value = f"{prefix}{name}", values.get(name)
         where = target(type_, path)
@@ -79,7 +79,7 @@ def to_body(type_: Resource, block: Block, values: dict[str, Any], prefix: str =
             if key := type_.keyed.get(path):
                 place(body, where, {item[key]: inner for item, inner in zip(items, bodies, strict=True)})
             else:
-                place(body, where, bodies[0] if nested.one else bodies)
+                place(body, where, bodies[0] if nested.one and path not in type_.listed else bodies)
     return body
 
 
@@ -111,6 +111,8 @@ def to_state(
         if path in type_.short and isinstance(found, str):
             found = found.rpartition("/")[2]
         state[name] = _json(old, found) if path in type_.json else _agreed(name, attribute, old, found)
+    if not prefix and type_.whole:
+        state[type_.whole] = _json(kept.get(type_.whole), body)
     if not prefix and has_labels(block):
         state |= _labels(body.get("labels") or {}, kept)
     for name, nested in block.blocks.items():
@@ -120,7 +122,8 @@ def to_state(
             state[name] = old
             continue
         found = lookup(body, where)
-        items = [] if found is None else [found] if nested.one or (isinstance(found, dict) and path not in type_.keyed) else found
+        alone = (nested.one and path not in type_.listed) or (isinstance(found, dict) and path not in type_.keyed)
+        items = [] if found is None else [found] if alone else found
         if isinstance(items, dict):
             items = [{type_.keyed[path]: key, **item} for key, item in items.items()]
         state[name] = _blocks(type_, nested, items, old or [], everything, f"{path}.")

@@ -1,0 +1,62 @@
+"""Query parameters: the values of a request in the places that a statement leaves open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlglot import exp
+
+from emulator.engines.bigquery.dialect import Tree, invalid, not_carried
+
+Json = dict[str, Any]
+
+
+def with_values(tree: Tree, parameters: list[Json]) -> None:
+    """Puts the request's values in the place of `@name` and `?`."""
+    by_name = {str(one["name"]).lower(): one for one in parameters if one.get("name")}
+    positional = [one for one in parameters if not one.get("name")]
+    marks = [node for node in tree.dfs() if isinstance(node, (exp.Parameter, exp.Placeholder))]
+    for node in marks:
+        if isinstance(node.this, exp.Parameter) or isinstance(node.parent, exp.Parameter):
+            raise not_carried("A system variable (@@…)")
+        if isinstance(node, exp.Parameter):
+            one = by_name.get(node.name.lower())
+            if one is None:
+                raise invalid(f"Query parameter '{node.name}' not found")
+        else:
+            if not positional:
+                raise invalid("Query parameter number exceeds the values that were given")
+            one = positional.pop(0)
+        node.replace(_value(one.get("parameterType", {}), one.get("parameterValue", {})))
+
+
+def _value(kind: Json, value: Json) -> Tree:
+    name = str(kind.get("type", "STRING")).upper()
+    if name == "ARRAY":
+        items = [_value(kind["arrayType"], one) for one in value.get("arrayValues", [])]
+        return exp.cast(exp.Array(expressions=items), _type_name(kind), dialect="bigquery")
+    if name in ("STRUCT", "RECORD"):
+        given = value.get("structValues", {})
+        pairs = [
+            exp.PropertyEQ(this=exp.to_identifier(one["name"]), expression=_value(one["type"], given.get(one["name"], {})))
+            for one in kind.get("structTypes", [])
+        ]
+        return exp.Struct(expressions=pairs)
+    given = value.get("value")
+    if given is None:
+        return exp.cast(exp.null(), name, dialect="bigquery")
+    if name in ("STRING", "JSON"):
+        literal = exp.Literal.string(str(given))
+        return literal if name == "STRING" else exp.ParseJSON(this=literal)
+    if name == "BYTES":
+        return exp.FromBase64(this=exp.Literal.string(str(given)))
+    return exp.cast(exp.Literal.string(str(given)), name, dialect="bigquery")
+
+
+def _type_name(kind: Json) -> str:
+    if kind["type"] == "ARRAY":
+        return f"ARRAY<{_type_name(kind['arrayType'])}>"
+    if kind["type"] == "STRUCT":
+        inner = ", ".join(f"{one['name']} {_type_name(one['type'])}" for one in kind["structTypes"])
+        return f"STRUCT<{inner}>"
+    return str(kind["type"])

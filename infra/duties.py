@@ -1,0 +1,103 @@
+"""Who does what: one identity a duty, and its roles on the project. Everything that can be granted on one resource is granted there."""
+
+from dataclasses import dataclass
+
+from environments import Environment
+from environments.names import Duty
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a duty is for, and what it may do on the whole project."""
+
+    description: str
+    roles: tuple[str, ...]
+
+
+DUTIES: dict[Duty, Work] = {
+    "builder": Work(description="Builds container images", roles=("roles/logging.logWriter",)),
+    "pipelines": Work(
+        description="Runs pipeline steps: prepares data, registers and deploys models",
+        roles=("roles/aiplatform.user", "roles/bigquery.jobUser", "roles/logging.logWriter", "roles/monitoring.metricWriter"),
+    ),
+    "training": Work(
+        description="Runs training jobs and asks Gemini",
+        roles=("roles/aiplatform.user", "roles/bigquery.jobUser", "roles/logging.logWriter"),
+    ),
+    "serving": Work(description="Runs deployed models", roles=("roles/logging.logWriter",)),
+    "workbench": Work(
+        description="Runs notebooks: reads data, submits pipelines",
+        roles=("roles/aiplatform.user", "roles/bigquery.jobUser", "roles/logging.logWriter", "roles/monitoring.metricWriter"),
+    ),
+    "dataflow": Work(
+        description="Runs the workers of Dataflow jobs",
+        roles=("roles/dataflow.worker", "roles/logging.logWriter", "roles/monitoring.metricWriter"),
+    ),
+    # Reads what a plan compares with, and no data: no role here opens an object, a row, a message or a secret.
+    "plan": Work(
+        description="Plans infrastructure for a pull request, and changes nothing",
+        roles=(
+            "roles/aiplatform.viewer",
+            "roles/artifactregistry.reader",
+            "roles/bigquery.metadataViewer",
+            "roles/browser",
+            "roles/cloudbuild.builds.viewer",
+            "roles/cloudbuild.connectionViewer",
+            "roles/cloudkms.viewer",
+            "roles/cloudscheduler.viewer",
+            "roles/compute.viewer",
+            "roles/dns.reader",
+            "roles/iam.securityReviewer",
+            "roles/iam.serviceAccountViewer",
+            "roles/iam.workloadIdentityPoolViewer",
+            "roles/logging.viewer",
+            "roles/monitoring.viewer",
+            "roles/notebooks.viewer",
+            "roles/pubsub.viewer",
+            "roles/run.viewer",
+            "roles/secretmanager.viewer",
+            "roles/serviceusage.serviceUsageConsumer",
+            "roles/storage.bucketViewer",
+        ),
+    ),
+    "apply": Work(
+        description="Applies reviewed plans",
+        roles=(
+            "roles/aiplatform.admin",
+            "roles/artifactregistry.admin",
+            "roles/bigquery.dataOwner",
+            "roles/cloudbuild.builds.editor",
+            "roles/cloudbuild.connectionAdmin",
+            "roles/cloudkms.admin",
+            "roles/cloudscheduler.admin",
+            "roles/compute.admin",
+            "roles/dns.admin",
+            "roles/iam.serviceAccountAdmin",
+            "roles/iam.workloadIdentityPoolAdmin",
+            "roles/logging.configWriter",
+            "roles/monitoring.editor",
+            "roles/notebooks.admin",
+            "roles/pubsub.admin",
+            "roles/resourcemanager.projectIamAdmin",
+            "roles/run.admin",
+            "roles/secretmanager.admin",
+            "roles/serviceusage.serviceUsageAdmin",
+            "roles/storage.admin",
+        ),
+    ),
+}
+"""Duty → its work. What `apply` cannot hold on a project it is granted above it: organisation policies on the organisation, the budget
+on the billing account."""
+
+BOOTSTRAPPED: tuple[Duty, ...] = ("plan", "apply")
+"""Whoever applies the first stack must exist before it: `make bootstrap` makes these, and the foundation stack adopts them."""
+
+
+def duties(environment: Environment) -> list[Duty]:
+    """Duties that somebody performs in the environment."""
+    off: set[Duty] = set()
+    if not environment.workbench.enabled:
+        off.add("workbench")
+    if environment.training.dataflow is None:
+        off.add("dataflow")
+    return [duty for duty in DUTIES if duty not in off]

@@ -1,0 +1,35 @@
+"""What we trust of GitHub's tokens: said once, for the bootstrap that makes the pool and for the stack that declares it."""
+
+from environments.names import Duty, Names
+from environments.schema import Repository
+
+ISSUER = "https://token.actions.githubusercontent.com"
+PROVIDER = "github"
+DISPLAY_NAME = "GitHub Actions"
+DESCRIPTION = "Workflows that plan and apply this environment"
+MAPPING = {
+    "google.subject": "assertion.sub",
+    "attribute.repository_id": "assertion.repository_id",
+    "attribute.repository_ref": 'assertion.repository_id + "@" + assertion.ref',
+}
+"""Google's attribute ← GitHub's claims. A reference alone would be every repository's, so that it goes with the number."""
+
+
+def condition(repository: Repository) -> str:
+    """The tokens that are let in: of this repository, from the branch that applies or from a pull request."""
+    return (
+        f"assertion.repository_id == '{repository.id}' && (assertion.ref == '{repository.ref}' || assertion.ref.startsWith('refs/pull/'))"
+    )
+
+
+def principals(names: Names) -> dict[Duty, dict[str, str]]:
+    """Duty → short word → the workflows that may be its identity; empty where nobody acts from outside."""
+    federation = names.environment.federation
+    if federation.mode == "none":
+        return {}
+    repository = federation.repository
+    everywhere = f"principalSet://iam.googleapis.com/{names.workload_identity_pool}"
+    return {
+        "plan": {"any-ref": f"{everywhere}/attribute.repository_id/{repository.id}"},
+        "apply": {"one-branch": f"{everywhere}/attribute.repository_ref/{repository.id}@{repository.ref}"},
+    }
