@@ -233,7 +233,10 @@ async def start(cloud: Cloud, project: str, body: Json, files: list[Path], ident
         "status": {"state": "RUNNING"},
     }
     if configuration.get("dryRun"):
-        written = await cloud.bigquery.query(configuration["query"]["query"], configuration["query"], project, name, identity, dry=True)
+        if kind != "query":
+            raise Refusal(400, "INVALID_ARGUMENT", f"A dry run of a {kind} job is not emulated: only queries have one.", reason="invalid")
+        asked = configuration["query"]
+        written = await cloud.bigquery.query(asked.get("query", ""), asked, project, name, identity, dry=True)
         statistics = {**_query_statistics(written), "schema": {"fields": list(written.fields)}}
         job["statistics"] |= {"totalBytesProcessed": str(written.bytes), "query": statistics}
         return {**job, "status": {"state": "DONE"}}

@@ -239,7 +239,7 @@ def test_a_retraining_replaces_the_champion_and_one_that_learned_nonsense_is_ref
     lies = [(content, list(SHAPES)[random.integers(3)]) for content, _ in drawn(600, 3, inverted=True)]
     nonsense = uploaded(clients, table(lies, tmp_path / "lies.parquet"), "nonsense")
     bad = Event("sabotage", TASK)
-    run = ended(submit(clients, bad, job_id(clients, bad), sabotaged, False, [nonsense], champion.uri, epochs=1))
+    run = ended(submit(clients, bad, job_id(clients, bad), sabotaged, False, [nonsense], champion.uri, epochs=8))
     assert run.documents["gate"]["passed"] is False, run.documents["compare"]
     assert "deploy" not in run.documents
     endpoint = deployment.endpoint(clients, TASK)
