@@ -24,7 +24,7 @@ INSIDE := $(PLAYBOOK) run $(REACH) -- python
 REHEARSAL := $(if $(EMULATOR),--rehearsal --folder .playbook/rehearsal)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor loop test test-all lint format lock record schemas emulator bootstrap synth price preflight adopt plan deploy destroy sleep train images compile bench clean
+.PHONY: help setup doctor loop test test-all lint format lock record schemas emulator bootstrap synth price preflight adopt plan deploy destroy restore sleep sweep train images compile bench clean
 
 help: ## list the verbs
 	@echo 'make VERB [ENV=local|dev|staging|prod] [EMULATOR=1] ...'
@@ -74,8 +74,14 @@ deploy: setup ## apply the stacks (a protected environment applies reviewed plan
 destroy: setup ## remove what the stacks declare
 	@$(INSIDE) -m infra.terraform destroy --env $(ENV) $(REHEARSAL)
 
+restore: setup ## the generations of a stack's state, or one of them made the newest [STACK=serving GENERATION=N]
+	@$(PLAYBOOK) restore $(REACH) $(if $(STACK),--stack $(STACK)) $(if $(GENERATION),--generation $(GENERATION))
+
 sleep: setup ## undeploy models and stop workbenches until they are wanted again
 	@$(PLAYBOOK) sleep $(REACH)
+
+sweep: setup ## list what has outlived its ttl label and deployed models that serve nobody; DELETE=1 deletes it
+	@$(PLAYBOOK) sweep $(REACH) $(if $(DELETE),--delete)
 
 # --- machine learning
 

@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--state", type=Path, required=True, help="folder that holds all of its state")
     parser.add_argument("--images", type=Path, required=True, help="cloudbuild/images.yaml: which image is which entry point")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (a free one)")
-    enforced = bool(os.environ.get(ENFORCE))
+    enforced = os.environ.get(ENFORCE, "0") not in ("", "0")
     parser.add_argument("--enforce", action="store_true", default=enforced, help=f"refuse calls without permission (or {ENFORCE}=1)")
     parser.add_argument("--record", type=Path, help="file that every request and its answer are added to")
     arguments = parser.parse_args()

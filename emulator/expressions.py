@@ -87,10 +87,15 @@ def value(expression: str, variables: Mapping[str, Any]) -> Any:
         variables: Name as the expression writes it (`resource.name`, `inputs.parameter_values['n']`) → value.
 
     Raises:
-        ExpressionError: It cannot be read, or a name in it is not among the variables.
+        ExpressionError: It cannot be read, a name in it is not among the variables, or its values do not go together.
     """
     parser = _Parser(_tokens(expression), expression, variables)
-    found = parser.disjunction()
+    try:
+        found = parser.disjunction()
+    except ExpressionError:
+        raise
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise ExpressionError(f"condition {expression!r}: {error}") from error
     if parser.tokens:
         raise ExpressionError(f"condition {expression!r}: cannot read from {parser.tokens[0][1]!r} on")
     return found

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from environments.gemini import Catalogue
 from environments.names import Names
@@ -15,6 +16,12 @@ from environments.tasks import Tasks
 
 HERE = Path(__file__).parent
 NOT_ENVIRONMENTS = {"organisation", "tasks", "models", "parity"}
+PLAIN = {
+    "extra_forbidden": "there is no such key, so that nothing would follow from it",
+    "missing": "this key is missing",
+    "string_too_long": "too long: at most {max_length} characters, or names that are made of it would not fit where Google takes few",
+}
+"""Kind of fault → the same for people who know our files and not our code; the others say it well enough themselves."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -57,13 +64,20 @@ def read(path: Path, model: type[Model]) -> Model:
         return model.model_validate(content)
     except ValidationError as error:
         faults = "\n".join(
-            f"  {'.'.join(map(str, e['loc'])) or '(top level)'}: {e['msg']} (found {e['input']!r:.80})" for e in error.errors()
+            f"  {'.'.join(map(str, e['loc'])) or '(top level)'}: {_plain(e)} (found {e['input']!r:.80})" for e in error.errors()
         )
         schema = HERE / "schemas" / f"{model.__name__.lower()}.schema.json"
         allowed = _in_checkout(schema) if schema.exists() else f"{model.__module__}.{model.__name__}"
         raise ConfigurationError(
             f"{path.name} does not fit its schema:\n{faults}\nNothing was changed. Mend the lines above; {allowed} says what is allowed."
         ) from None
+
+
+def _plain(fault: ErrorDetails) -> str:
+    """What is wrong with a value."""
+    if plain := PLAIN.get(fault["type"]):
+        return plain.format(**fault.get("ctx", {}))
+    return fault["msg"].removeprefix("Value error, ")
 
 
 def _in_checkout(path: Path) -> str:
@@ -95,11 +109,16 @@ def load(name: str, root: Path = HERE) -> Environment:
     return environment
 
 
+MENDS = {"key ": "keys", "project number ": "project number", "domain ": "web.domain"}
+"""What two environments would share → what each needs of its own; a project id for anything else."""
+
+
 def load_all(root: Path = HERE) -> list[Environment]:
     """Every environment, sorted by name, after checking that no two share what would let one damage the other.
 
     Raises:
-        ConfigurationError: when a file is wrong or two environments share a project, a state bucket, a service account or a key.
+        ConfigurationError: when a file is wrong or two environments share a project, a state bucket, a service account, a key or the
+            address of their page.
     """
     environments = [load(name, root) for name in environment_names(root)]
     organisation_ = organisation(root)
@@ -111,11 +130,12 @@ def load_all(root: Path = HERE) -> list[Environment]:
             f"bucket {names.state_bucket}",
             *([f"project number {environment.project.number}"] if environment.project.number else []),
             *(f"account {names.service_account(d)}" for d in names.DUTIES),
+            *([f"domain {environment.web.domain}"] if environment.web.domain else []),
             # Two purposes may have one key, two environments may not.
             *sorted({f"key {key}" for purpose in get_args(KeyPurpose) if (key := names.key(purpose))}),
         ):
             if owned in owners:
-                mend = "keys" if owned.startswith("key ") else "project number" if owned.startswith("project number ") else "project id"
+                mend = next((mend for kind, mend in MENDS.items() if owned.startswith(kind)), "project id")
                 raise ConfigurationError(
                     f"{owners[owned]} and {environment.name} would share the {owned}. "
                     f"A change in one would reach the other. Give each its own {mend}."

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from environments.schema import Environment, KeyPurpose, Organisation
 
@@ -13,8 +13,8 @@ Topic = Literal["alerts", "retraining", "monitoring", "undelivered"]
 Subscription = Literal["retraining", "monitoring", "undelivered"]
 Secret = Literal["github"]
 Agent = Literal[
-    "aiplatform", "artifactregistry", "bigquery", "cloudbuild", "compute", "dataflow", "logging", "notebooks", "pubsub", "run",
-    "secretmanager", "storage",
+    "aiplatform", "artifactregistry", "bigquery", "cloudbuild", "compute", "dataflow", "notebooks", "pubsub", "run", "secretmanager",
+    "storage",
 ]  # fmt: skip
 
 
@@ -33,12 +33,12 @@ class Names:
     organisation: Organisation
     environment: Environment
 
-    DUTIES: ClassVar[tuple[Duty, ...]] = ("builder", "pipelines", "training", "serving", "workbench", "dataflow", "plan", "apply")
-    BUCKETS: ClassVar[tuple[Bucket, ...]] = ("raw", "processed", "models", "pipelines", "logs", "web", "workbench")
-    TABLES: ClassVar[tuple[Table, ...]] = ("examples", "predictions", "verdicts")
-    TOPICS: ClassVar[tuple[Topic, ...]] = ("alerts", "retraining", "monitoring", "undelivered")
-    SUBSCRIPTIONS: ClassVar[tuple[Subscription, ...]] = ("retraining", "monitoring", "undelivered")
-    SECRETS: ClassVar[tuple[Secret, ...]] = ("github",)
+    DUTIES: ClassVar[tuple[Duty, ...]] = get_args(Duty)
+    BUCKETS: ClassVar[tuple[Bucket, ...]] = get_args(Bucket)
+    TABLES: ClassVar[tuple[Table, ...]] = get_args(Table)
+    TOPICS: ClassVar[tuple[Topic, ...]] = get_args(Topic)
+    SUBSCRIPTIONS: ClassVar[tuple[Subscription, ...]] = get_args(Subscription)
+    SECRETS: ClassVar[tuple[Secret, ...]] = get_args(Secret)
     AGENTS: ClassVar[dict[Agent, str]] = {
         "aiplatform": "service-{}@gcp-sa-aiplatform.iam.gserviceaccount.com",
         "artifactregistry": "service-{}@gcp-sa-artifactregistry.iam.gserviceaccount.com",
@@ -46,7 +46,6 @@ class Names:
         "cloudbuild": "service-{}@gcp-sa-cloudbuild.iam.gserviceaccount.com",
         "compute": "service-{}@compute-system.iam.gserviceaccount.com",
         "dataflow": "service-{}@dataflow-service-producer-prod.iam.gserviceaccount.com",
-        "logging": "service-{}@gcp-sa-logging.iam.gserviceaccount.com",
         "notebooks": "service-{}@gcp-sa-notebooks.iam.gserviceaccount.com",
         "pubsub": "service-{}@gcp-sa-pubsub.iam.gserviceaccount.com",
         "run": "service-{}@serverless-robot-prod.iam.gserviceaccount.com",

@@ -33,7 +33,8 @@ DUTIES: dict[Duty, Work] = {
         description="Runs the workers of Dataflow jobs",
         roles=("roles/dataflow.worker", "roles/logging.logWriter", "roles/monitoring.metricWriter"),
     ),
-    # Reads what a plan compares with, and no data: no role here opens an object, a row, a message or a secret.
+    # Reads what a plan compares with, and no data: no role here opens an object, a row of a table, a message or a secret. What an online
+    # store serves is the exception, which no narrower role of Vertex AI leaves out. Writes its builds' log.
     "plan": Work(
         description="Plans infrastructure for a pull request, and changes nothing",
         roles=(
@@ -50,6 +51,7 @@ DUTIES: dict[Duty, Work] = {
             "roles/iam.securityReviewer",
             "roles/iam.serviceAccountViewer",
             "roles/iam.workloadIdentityPoolViewer",
+            "roles/logging.logWriter",
             "roles/logging.viewer",
             "roles/monitoring.viewer",
             "roles/notebooks.viewer",
@@ -70,24 +72,30 @@ DUTIES: dict[Duty, Work] = {
             "roles/cloudbuild.connectionAdmin",
             "roles/cloudkms.admin",
             "roles/cloudscheduler.admin",
-            "roles/compute.admin",
+            "roles/compute.networkAdmin",
+            "roles/compute.securityAdmin",
             "roles/dns.admin",
             "roles/iam.serviceAccountAdmin",
             "roles/iam.workloadIdentityPoolAdmin",
             "roles/logging.configWriter",
+            "roles/logging.logWriter",
             "roles/monitoring.editor",
             "roles/notebooks.admin",
             "roles/pubsub.admin",
             "roles/resourcemanager.projectIamAdmin",
+            # For the labels of the project itself; a move would take a role above it.
+            "roles/resourcemanager.projectMover",
             "roles/run.admin",
             "roles/secretmanager.admin",
+            # Google registers a private endpoint of its APIs in the Service Directory, on behalf of who makes it.
+            "roles/servicedirectory.editor",
             "roles/serviceusage.serviceUsageAdmin",
             "roles/storage.admin",
         ),
     ),
 }
-"""Duty → its work. What `apply` cannot hold on a project it is granted above it: organisation policies on the organisation, the budget
-on the billing account."""
+"""Duty → its work. What nobody can hold on a project is granted above it, to `apply` for changing and to `plan` for reading: organisation
+policies on the organisation, the budget on the billing account."""
 
 BOOTSTRAPPED: tuple[Duty, ...] = ("plan", "apply")
 """Whoever applies the first stack must exist before it: `make bootstrap` makes these, and the foundation stack adopts them."""

@@ -53,7 +53,7 @@ KEY_USERS: dict[KeyPurpose, tuple[Agent, ...]] = {
     "ml": ("aiplatform",),
     "workbench": ("compute", "notebooks"),
     "secrets": ("secretmanager",),
-    "releases": ("artifactregistry", "storage"),
+    "releases": ("storage",),
 }
 """What a key encrypts → the agents that encrypt and decrypt with it."""
 
@@ -91,4 +91,7 @@ def key_users(environment: Environment) -> dict[KeyPurpose, list[Agent]]:
     """Purpose → agents that use its key; none where nothing of that kind is switched on."""
     there = agents(environment)
     users = {purpose: [agent for agent in every if agent in there] for purpose, every in KEY_USERS.items()}
+    if environment.training.dataflow is not None:
+        # The disks of its workers. https://cloud.google.com/dataflow/docs/guides/customer-managed-encryption-keys
+        users["data"].append("compute")
     return {purpose: every for purpose, every in users.items() if purpose != "workbench" or environment.workbench.enabled}

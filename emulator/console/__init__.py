@@ -4,7 +4,7 @@ It shows Google's resources as they are (pages for the team's own work live else
 neither scripts nor anything from another host.
 
 * `frame` – the page around every view, and which path is which view. Start here.
-* `views`, `runs` with `graph`, `endpoints`, `inbox` – what is shown.
+* `views`, `runs` with `graph`, `endpoints`, `inbox` – what is shown; `parts` – what several of them share.
 * `markup` – elements, escaped; `style.css` – how they look, light and dark.
 """
 

@@ -41,9 +41,9 @@ class Generations:
         place.unlink(missing_ok=True)
         os.link(file, place)
         self._kept.put(_key(resource), "Object", {**resource, "timeDeleted": now()})
-        for old in self.list(bucket, name)[:-KEPT]:
-            if old["name"] == name:
-                self.remove(old)
+        own = [old for old in self.list(bucket, name) if old["name"] == name]
+        for old in own[:-KEPT]:
+            self.remove(old)
 
     def get(self, bucket: str, name: str, generation: str) -> Json | None:
         """One older generation."""

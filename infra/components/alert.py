@@ -47,6 +47,43 @@ class AlertProps:
     """What declares the metrics: Google refuses a policy about one that it has never seen."""
 
 
+def policy(scope: Construct, id: str, props: AlertProps) -> MonitoringAlertPolicy:
+    """The policy of an alert, below a construct that may have more to it."""
+    return MonitoringAlertPolicy(
+        scope,
+        id,
+        display_name=props.policy,
+        combiner="OR",
+        severity=props.severity,
+        conditions=[
+            MonitoringAlertPolicyConditions(
+                display_name=condition.name,
+                condition_threshold=MonitoringAlertPolicyConditionsConditionThreshold(
+                    filter=condition.series.filter,
+                    aggregations=[
+                        MonitoringAlertPolicyConditionsConditionThresholdAggregations(
+                            alignment_period=condition.series.period,
+                            per_series_aligner=condition.series.aligner,
+                            cross_series_reducer=condition.series.reducer,
+                            group_by_fields=list(condition.series.group_by) or None,
+                        )
+                    ],
+                    comparison=condition.comparison,
+                    threshold_value=condition.threshold,
+                    duration="0s",
+                    trigger=MonitoringAlertPolicyConditionsConditionThresholdTrigger(count=1),
+                ),
+            )
+            for condition in props.conditions
+        ],
+        notification_channels=[props.channel],
+        alert_strategy=MonitoringAlertPolicyAlertStrategy(auto_close="86400s"),
+        documentation=MonitoringAlertPolicyDocumentation(content=props.what_to_do, mime_type="text/markdown"),
+        user_labels=dict(props.labels),
+        depends_on=list(props.depends_on) or None,
+    )
+
+
 class Alert(Construct):
     """Creates one policy whose incidents close by themselves a day after the last bad point.
 
@@ -55,36 +92,4 @@ class Alert(Construct):
 
     def __init__(self, scope: Construct, id: str, props: AlertProps) -> None:
         super().__init__(scope, id)
-        MonitoringAlertPolicy(
-            self,
-            "policy",
-            display_name=props.policy,
-            combiner="OR",
-            severity=props.severity,
-            conditions=[
-                MonitoringAlertPolicyConditions(
-                    display_name=condition.name,
-                    condition_threshold=MonitoringAlertPolicyConditionsConditionThreshold(
-                        filter=condition.series.filter,
-                        aggregations=[
-                            MonitoringAlertPolicyConditionsConditionThresholdAggregations(
-                                alignment_period=condition.series.period,
-                                per_series_aligner=condition.series.aligner,
-                                cross_series_reducer=condition.series.reducer,
-                                group_by_fields=list(condition.series.group_by) or None,
-                            )
-                        ],
-                        comparison=condition.comparison,
-                        threshold_value=condition.threshold,
-                        duration="0s",
-                        trigger=MonitoringAlertPolicyConditionsConditionThresholdTrigger(count=1),
-                    ),
-                )
-                for condition in props.conditions
-            ],
-            notification_channels=[props.channel],
-            alert_strategy=MonitoringAlertPolicyAlertStrategy(auto_close="86400s"),
-            documentation=MonitoringAlertPolicyDocumentation(content=props.what_to_do, mime_type="text/markdown"),
-            user_labels=dict(props.labels),
-            depends_on=list(props.depends_on) or None,
-        )
+        policy(self, "policy", props)

@@ -3,17 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cdktf_cdktf_provider_google.monitoring_alert_policy import (
-    MonitoringAlertPolicy,
-    MonitoringAlertPolicyAlertStrategy,
-    MonitoringAlertPolicyConditions,
-    MonitoringAlertPolicyConditionsConditionThreshold,
-    MonitoringAlertPolicyConditionsConditionThresholdAggregations,
-    MonitoringAlertPolicyConditionsConditionThresholdTrigger,
-    MonitoringAlertPolicyDocumentation,
-)
 from cdktf_cdktf_provider_google.monitoring_metric_descriptor import MonitoringMetricDescriptor, MonitoringMetricDescriptorLabels
 from constructs import Construct
+
+from infra.components.alert import AlertProps, Condition, policy
+from infra.components.series import Series
 
 SHIFTED = 1.0
 """What the monitor writes for a window whose inputs have shifted; 0 for one that is silent."""
@@ -57,32 +51,21 @@ class DriftAlert(Construct):
             labels=[MonitoringMetricDescriptorLabels(key="task", value_type="STRING", description="Name of the task.")],
         )
         for task, display_name in props.policies.items():
-            MonitoringAlertPolicy(
+            shifted = Series(
+                filter=f'metric.type = "{props.metric}" AND resource.type = "global" AND metric.labels.task = "{task}"',
+                period="60s",
+                aligner="ALIGN_NEXT_OLDER",
+            )
+            policy(
                 self,
                 f"policy-{task}",
-                display_name=display_name,
-                combiner="OR",
-                severity="WARNING",
-                conditions=[
-                    MonitoringAlertPolicyConditions(
-                        display_name=f"Drift of {task}",
-                        condition_threshold=MonitoringAlertPolicyConditionsConditionThreshold(
-                            filter=f'metric.type = "{props.metric}" AND resource.type = "global" AND metric.labels.task = "{task}"',
-                            aggregations=[
-                                MonitoringAlertPolicyConditionsConditionThresholdAggregations(
-                                    alignment_period="60s", per_series_aligner="ALIGN_NEXT_OLDER"
-                                )
-                            ],
-                            comparison="COMPARISON_GT",
-                            threshold_value=SHIFTED / 2,
-                            duration="0s",
-                            trigger=MonitoringAlertPolicyConditionsConditionThresholdTrigger(count=1),
-                        ),
-                    )
-                ],
-                notification_channels=[props.channel],
-                alert_strategy=MonitoringAlertPolicyAlertStrategy(auto_close="86400s"),
-                documentation=MonitoringAlertPolicyDocumentation(content=WHAT_TO_DO.format(task=task), mime_type="text/markdown"),
-                user_labels={**props.labels, "task": task},
-                depends_on=[descriptor],
+                AlertProps(
+                    policy=display_name,
+                    severity="WARNING",
+                    conditions=[Condition(name=f"Drift of {task}", series=shifted, threshold=SHIFTED / 2)],
+                    what_to_do=WHAT_TO_DO.format(task=task),
+                    channel=props.channel,
+                    labels={**props.labels, "task": task},
+                    depends_on=[descriptor],
+                ),
             )

@@ -13,7 +13,8 @@ HEAD = f"""\
 # Policies
 
 Written by `{COMMAND}`; `make lint` compares. What no stack may do: each policy runs over every synthesised stack in
-`make synth`, `make lint` and the tests, beside the checks of checkov. A finding names the construct and the line that declared it.
+`make synth` and before every plan, in `make lint` and the tests beside the checks of checkov. A finding names the construct and the
+line that declared it.
 What is accepted for a time stands in `infra/policies/waivers.yaml`, with a reason, an owner and an end.
 """
 

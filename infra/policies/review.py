@@ -10,6 +10,9 @@ from infra.policies import scanner, waivers
 from infra.policies.rules import RULES, owned_once
 from infra.policies.subject import Finding, NothingToCheck, SynthesisedStack, finding, read
 
+REMEDY = "Mend the lines above, or waive a rule in infra/policies/waivers.yaml, with a reason, an owner and an end."
+"""What whoever meets a broken policy is told."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Review:
@@ -46,7 +49,7 @@ def review(out: Path, environments: list[str], today: datetime.date) -> Review:
 
 
 def breaches(out: Path, environments: Sequence[str], today: datetime.date) -> tuple[Finding, ...]:
-    """What breaks our own rules and is not waived: quick enough for every synthesis.
+    """What breaks our own rules and is not waived: quick enough for every synthesis and every plan.
 
     Raises:
         NothingToCheck: when there was nothing to look at.

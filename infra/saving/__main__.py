@@ -15,7 +15,7 @@ from infra.terraform.runner import google_errors, on_standard_error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; 0 when done, 1 when something could not be deleted, 2 when nothing could be done."""
+    """Run one verb; 0 when done, 1 when something could not be deleted, 2 when nothing could be done, 130 when interrupted."""
     parser = argparse.ArgumentParser(prog="python -m infra.saving", description="What costs money while nobody needs it.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
     for verb, help_ in (("sleep", "undeploy models and stop workbenches"), ("sweep", "list what has expired and what serves nobody")):
@@ -37,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"login) and may do it in {options.env}; the same command goes on where it stopped.",
             file=sys.stderr,
         )
+    except KeyboardInterrupt:
+        print("interrupted: what was done stays done; the same command goes on", file=sys.stderr)
+        return 130
     return 2
 
 

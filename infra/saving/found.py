@@ -137,7 +137,7 @@ def _listed(kind: Kind, names: Names, google: Google) -> Iterator[dict[str, Any]
         try:
             page = google.call("GET", url, query)
         except Refused as error:
-            if error.status == 403 and "has not been used in project" in str(error):
+            if error.api_is_off:
                 return
             raise
         yield from page.get(kind.items, [])

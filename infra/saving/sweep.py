@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from environments import Names
 from infra.saving.found import Deployed, Found, orphans, ours, without_project
+from infra.terraform.errors import TerraformFailed
 from infra.terraform.rest import Google, Refused
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def look(names: Names, google: Google, client: "storage.Client", today: datetime
 
     Raises:
         Refused: when Google does not show something.
+        TerraformFailed: when a state cannot be read: what it declares would look like nobody's.
     """
     terraform = _in_states(client, names)
     expired: list[Found] = []
@@ -114,9 +116,17 @@ def _in_states(client: "storage.Client", names: Names) -> set[str]:
     except NotFound:
         return held
     for blob in states:
-        for resource in json.loads(blob.download_as_bytes()).get("resources", []):
+        try:
+            resources = json.loads(blob.download_as_bytes())["resources"]
+        except (ValueError, KeyError, TypeError):
+            stack = blob.name.partition("/")[0].removeprefix(names.stack(""))
+            raise TerraformFailed(
+                f"gs://{names.state_bucket}/{blob.name} is no state, so what its stack declares would look like nobody's. Nothing was "
+                f"swept. Have an older one back: playbook restore --env {names.environment.name} --stack {stack}"
+            ) from None
+        for resource in resources:
             for instance in resource.get("instances", []):
-                attributes = instance.get("attributes", {})
+                attributes = instance.get("attributes") or {}
                 held |= {without_project(str(attributes[name])) for name in ("id", "name") if attributes.get(name)}
                 if resource["type"] == "google_storage_bucket":
                     held.add(f"b/{attributes['name']}")

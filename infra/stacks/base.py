@@ -16,7 +16,7 @@ class Stack(TerraformStack):
     Creates nothing on Google Cloud by itself. Does not read anything either: no data source, no remote state.
     """
 
-    def __init__(self, scope: Construct, id: str, *, names: Names, tasks: Tasks, project_exists: bool = True) -> None:
+    def __init__(self, scope: Construct, id: str, *, names: Names, tasks: Tasks) -> None:
         """Declare backend and provider.
 
         Args:
@@ -24,7 +24,6 @@ class Stack(TerraformStack):
             id: `<environment>-<stack>`.
             names: every name of the environment.
             tasks: the machine-learning tasks.
-            project_exists: false for a stack that creates its project and so cannot bill its own calls to it.
         """
         super().__init__(scope, id)
         self.names = names
@@ -37,9 +36,10 @@ class Stack(TerraformStack):
             "google",
             project=names.project,
             region=self.environment.region,
-            # Calls count against this project's quota, whoever makes them.
-            user_project_override=project_exists,
-            billing_project=names.project if project_exists else None,
+            # Calls count against this project's quota, whoever makes them: budgets and organisation policies refuse a person's otherwise.
+            # The foundation can do so too, since the bootstrap has made the project that it adopts.
+            user_project_override=True,
+            billing_project=names.project,
             # The batcher waits three seconds for company before every grant and API.
             batching=[GoogleProviderBatching(enable_batching=False)],
             # Labels are said in environments/organisation.yaml and nowhere else.

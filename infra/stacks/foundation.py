@@ -40,11 +40,10 @@ class FoundationStack(Stack):
     """
 
     def __init__(self, scope: Construct, id: str, *, names: Names, tasks: Tasks) -> None:
-        create = names.environment.project.mode == "create"
-        super().__init__(scope, id, names=names, tasks=tasks, project_exists=not create)
+        super().__init__(scope, id, names=names, tasks=tasks)
         self._adopted: list[dict[str, str]] = []
         self._protected = self.environment.data.deletion_protection
-        self._project = self._create_project() if create else names.project
+        self._project = self._create_project() if self.environment.project.mode == "create" else names.project
         self._apis = {
             api: ProjectService(self, f"api-{api}", project=self._project, service=f"{api}.googleapis.com", disable_on_destroy=False)
             for api in services.apis(self.environment)

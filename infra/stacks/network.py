@@ -25,9 +25,9 @@ ENDPOINT = "10.255.255.254"
 """Far from any subnetwork."""
 HTTPS = ["443"]
 
-MACHINES: tuple[Duty, ...] = ("workbench", "dataflow")
+MACHINES: tuple[Duty, ...] = ("workbench", "dataflow", "apply")
 MACHINE_MAKERS: tuple[Agent, ...] = ("notebooks", "dataflow")
-"""Who puts machines into the subnetwork: the identities on them, and the agents that start them."""
+"""Who puts machines into the subnetwork: the identities on them, the agents that start them, and who attaches training to it."""
 
 
 class NetworkStack(Stack):

@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from environments import ConfigurationError
+from infra.synthesis.node import NodeMissing
 from infra.terraform.standin import schema
 from infra.terraform.standin.schema import Attribute, Block
 
 FILE = Path(__file__).parents[2] / "docs" / "google-8.md"
 REGENERATE = "python -m infra.synthesis.ahead BINDINGS"
+PACKAGE = "cdktn_provider_google"
 META = {"id", "timeouts"}
 
 
@@ -172,16 +175,25 @@ def version(bindings: Path) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the document, or say that it is stale."""
+    """Write the document, or say that it is stale; 0, or 1 when it is, or 2 when nothing could be compared."""
     parser = argparse.ArgumentParser(prog="python -m infra.synthesis.ahead", description=__doc__)
-    parser.add_argument("bindings", type=Path, help="folder of the installed cdktn_provider_google of google 8")
+    parser.add_argument("bindings", type=Path, help=f"folder of the installed {PACKAGE} of google 8")
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 when docs/google-8.md is stale")
     options = parser.parse_args(arguments)
+    if not (options.bindings / "_jsii").is_dir():
+        parser.error(
+            f"{options.bindings} holds no bindings, so nothing would be compared. Install them: pip install --no-deps --target FOLDER "
+            f"-r requirements-google8.lock, and name FOLDER/{PACKAGE}"
+        )
     from infra import app
 
-    with tempfile.TemporaryDirectory() as scratch:
-        app.synthesise(out=Path(scratch))
-        text = document(options.bindings, Path(scratch))
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            app.synthesise(out=Path(scratch))
+            text = document(options.bindings, Path(scratch))
+    except (ConfigurationError, NodeMissing) as error:
+        print(error, file=sys.stderr)
+        return 2
     if options.check:
         stale = not FILE.exists() or FILE.read_text(encoding="utf-8") != text
         if stale:

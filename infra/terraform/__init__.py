@@ -4,7 +4,7 @@ Lives here: the verbs over all stacks (`runner`), one stack (`stack`), Terraform
 binary (`binary`, `embedded`) and which provider (`providers`, `standin/`) runs, what a bootstrap makes (`groundwork`, of `step`s:
 `project`, `enabled`, `restored`, `actors`), the state bucket with its locks (`state`), an older state that comes back (`recovery`),
 Google's REST APIs (`rest`), what is adopted after a kill (`adoption`) and what existed before (`existing`), what Python undeploys before
-a destroy (`endpoints`), and `wrapper` with `wrapped` for the cdktf command line.
+a destroy (`endpoints`), `errors` (one class), and `wrapper` with `wrapped` for the cdktf command line.
 Does not live here: what is declared (`infra/stacks`), and who may apply what (`infra/review`, IAM).
 Start reading: `runner.py`, then `stack.py`.
 """

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-OLDEST = (1, 6)
-"""The first with import blocks made from variables and with `plan -json` events that name addresses."""
+OLDEST = (1, 9)
+"""What every stack asks for (`infra.stacks.base`): an older one would stop at the first of them."""
 
 
 class TerraformMissing(Exception):

@@ -9,15 +9,13 @@ from infra.terraform import adoption
 from infra.terraform.adoption import Planned
 from infra.terraform.errors import TerraformFailed
 from infra.terraform.rest import Google, Refused
-from infra.terraform.stack import Counts, Stack
+from infra.terraform.stack import Counts, Stack, write
 from infra.terraform.standin.behaviours import STEPS
 from infra.terraform.standin.steps import Target
 from infra.terraform.standin.types import Resource, table
 
 IDEMPOTENT = {"service"}
 """Behaviours whose create is right also where the thing is there: an API that is enabled already is enabled."""
-API_IS_OFF = ("has not been used in project", "is disabled")
-"""Google's words for an API that is not enabled: nothing of it can exist."""
 
 
 def adopt(stack: Stack, names: Names, google: Google, folder: Path) -> Counts:
@@ -39,17 +37,19 @@ def adopt(stack: Stack, names: Names, google: Google, folder: Path) -> Counts:
     beside.unlink(missing_ok=True)
     planned = stack.plan()
     found = _existing(adoption.created(stack.shown()), names, google)
-    if not found:
-        kept.unlink(missing_ok=True)
-        stack.say(
-            "nothing to adopt: " + ("its state knows all that it declares" if planned.nothing else "nothing that it would create exists")
-        )
-        return Counts()
     ids = adoption.imports(found)
+    for address in sorted(found.keys() - ids.keys()):
+        stack.say(f"{address} exists, and no plan knows its import id, so that an apply would meet it: import it by hand")
+    if not ids:
+        kept.unlink(missing_ok=True)
+        if not found:
+            why = "its state knows all that it declares" if planned.nothing else "nothing that it would create exists"
+            stack.say(f"nothing to adopt: {why}")
+        return Counts()
     text = adoption.blocks(ids) + "\n"
     folder.mkdir(parents=True, exist_ok=True)
     for path in (kept, beside):
-        path.write_text(text)
+        write(path, text)
     counts = stack.plan()
     shown = stack.shown()
     for address, changed in sorted(adoption.imported(shown).items()):
@@ -90,7 +90,7 @@ def _existing(created: Mapping[str, Planned], names: Names, google: Google) -> d
                 found[address] = Planned(planned.type, values)
         except Refused as error:
             # 400: its address needs a value that only the apply will know, so it hangs on something that is still to be made.
-            if error.status not in (400, 404) and not any(words in str(error) for words in API_IS_OFF):
+            if error.status not in (400, 404) and not error.api_is_off:
                 hidden.append(f"  {address}: {error}")
     if hidden:
         raise TerraformFailed(

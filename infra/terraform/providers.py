@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from environments import Environment
 from infra.terraform import binary
 from infra.terraform.binary import Binary
 from infra.terraform.errors import TerraformFailed
+from infra.terraform.standin import schema
 
 PROVIDER = "hashicorp/google"
 REGISTRIES = ("registry.terraform.io", "registry.opentofu.org")
@@ -65,7 +65,10 @@ def installed(variables: Mapping[str, str], home: Path, mirror: Path = MIRROR) -
         f"  direct {{\n    exclude = {addresses}\n  }}\n}}\n"
     )
     written = mirror / "terraformrc"
-    written.write_text(text)
+    # In one piece: the Terraform of another run may be reading it.
+    new = mirror / f".terraformrc.{os.getpid()}"
+    new.write_text(text)
+    os.replace(new, written)
     return Source(f"google provider {VERSION} of {mirror}", {"TF_CLI_CONFIG_FILE": str(written)})
 
 
@@ -157,7 +160,7 @@ def stand_in(types: Iterable[str], cache: Path = CACHE) -> Iterator[Callable[[],
         )
         try:
             yield lambda: Source(
-                f"provider stand-in (schema of google {VERSION} in {_bindings()})",
+                stand_in_name(),
                 {"TF_REATTACH_PROVIDERS": _first_line(process)},
                 stand_in=True,
             )
@@ -166,9 +169,9 @@ def stand_in(types: Iterable[str], cache: Path = CACHE) -> Iterator[Callable[[],
             process.wait()
 
 
-def _bindings() -> str:
-    name = "cdktf-cdktf-provider-google"
-    return f"{name} {metadata.version(name)}"
+def stand_in_name() -> str:
+    """What every output calls the stand-in."""
+    return f"provider stand-in (schema of google {VERSION} in {schema.BINDINGS} {schema.bindings_version()})"
 
 
 def _first_line(process: "subprocess.Popen[str]") -> str:

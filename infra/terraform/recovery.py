@@ -130,8 +130,10 @@ def run(environment: str, stack: str, generation: int | None, folder: Path, say:
     """
     clients = Clients.of(environment)
     names, client, id_ = clients.names, clients.storage(), clients.names.stack(stack)
+    # Also before a restore: of a stack that has none, no lock is taken and no folder made.
+    known = generations(client, names, id_)
     if generation is None:
-        for one in generations(client, names, id_):
+        for one in known:
             say(f"  {one}")
         say(f"one of them comes back: playbook restore --env {environment} --stack {stack} --generation N")
         return

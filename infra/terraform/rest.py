@@ -14,6 +14,7 @@ TRY_AGAIN = (429, 500, 502, 503, 504)
 ATTEMPTS = 5
 TIMEOUT_SECONDS = 60
 OPERATION_MINUTES = 30
+API_IS_OFF = ("has not been used in project", "is disabled")
 
 
 class Refused(Exception):
@@ -22,6 +23,11 @@ class Refused(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(f"googleapi: Error {status}: {text}")
         self.status = status
+
+    @property
+    def api_is_off(self) -> bool:
+        """Whether an API is not enabled, so that nothing of it exists."""
+        return self.status == 403 and any(words in str(self) for words in API_IS_OFF)
 
 
 class Google:
@@ -55,6 +61,8 @@ class Google:
             except (requests.RequestException, google.auth.exceptions.TransportError) as error:
                 if last:
                     raise Refused(0, f"{method} {address} was not answered: {error}") from None
+            except google.auth.exceptions.GoogleAuthError as error:
+                raise Refused(401, f"the Google credentials do not work: {error}. Run: gcloud auth application-default login") from None
             else:
                 if answer.status_code < 400:
                     content = answer.json() if answer.content else {}

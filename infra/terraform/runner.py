@@ -1,5 +1,6 @@
 """The verbs over all stacks of an environment: in dependency order, two independent ones at a time."""
 
+import datetime
 import json
 import os
 import sys
@@ -11,9 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from environments import Names, load, tasks
+from environments import Names, load, load_all, tasks
 from environments.clients import Clients
 from infra import app
+from infra.policies.review import REMEDY, breaches
 from infra.terraform import binary, endpoints, existing, groundwork, providers, state
 from infra.terraform.binary import Binary
 from infra.terraform.child import Children, Interrupted
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 FOLDER = providers.STATE / "terraform"
 TOGETHER = 2
 CHANGING = ("apply", "destroy")
+HELD_TO_POLICIES = ("plan", "adopt", "apply")
+"""A destroy takes away what breaks a policy, and is never refused for it."""
 Say = Callable[[str], None]
 
 
@@ -84,6 +88,7 @@ def bootstrap(environment: str, say: Say = on_standard_error) -> bool:
     Raises:
         TerraformFailed: when Google refuses.
     """
+    load_all()  # refuses what this environment would share with another, before anything is made
     names = Clients.of(environment).names
     try:
         return groundwork.lay(names, Google(), say)
@@ -146,16 +151,25 @@ def apply(
 
 
 def settled(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER) -> list[Result] | None:
-    """What the last apply in this folder did to stacks whose configuration and state are still those that it left; None otherwise.
+    """What the last apply in this folder did to stacks whose configuration, state and provider are still the same; None otherwise.
 
     It spares a plan where only our own changes count. What somebody has changed by hand on Google Cloud, a plan finds and this does not.
+
+    Raises:
+        TerraformFailed: when nobody is logged in.
     """
     clients, out = Clients.of(environment), (folder / environment).absolute()
     kept = {path.parent.name: json.loads(path.read_text()) for path in out.glob(f"stacks/*/{APPLIED}")}
-    if not kept or any(_state(clients.storage(), clients.names, id_) != left["state"] for id_, left in kept.items()):
+    source = providers.installed(binary.environment(os.environ), Path.home())
+    provider = source.name if source else providers.stand_in_name()
+    # Another provider may do something else with the same configuration.
+    if not kept or any(left["provider"] != provider for left in kept.values()):
+        return None
+    client = _storage(clients)
+    if any(left["state"] is None or _state(client, clients.names, id_) != left["state"] for id_, left in kept.items()):
         return None
     ids = [id_ for id_ in synthesise(environment, out) if not stacks or _short(clients.names, id_) in stacks]
-    if any(id_ not in kept or digest(out / "stacks" / id_) != kept[id_]["configuration"] for id_ in ids):
+    if not ids or any(id_ not in kept or digest(out / "stacks" / id_) != kept[id_]["configuration"] for id_ in ids):
         return None
     return [Result(id_, "apply", "done", Counts(), 0.0, kept[id_]["terraform"], kept[id_]["provider"]) for id_ in ids]
 
@@ -240,6 +254,8 @@ def _run(
         if unknown := sorted(set(stacks) - {_short(run.names, id_) for id_ in needs}):
             known = ", ".join(_short(run.names, id_) for id_ in needs)
             raise TerraformFailed(f"there is no stack {', '.join(unknown)} in {environment}. Nothing was changed. Use one of {known}.")
+        if verb in HELD_TO_POLICIES:
+            refuse_breaches(environment, run.folder)
         if verb != "validate":
             # Who is not logged in is told once, not for every stack.
             run.client.result()
@@ -307,9 +323,11 @@ def _one(run: Run, verb: str, id_: str, work: Callable[[Stack], Counts]) -> Resu
             stack.initialise()
             if verb in CHANGING:
                 (folder / APPLIED).unlink(missing_ok=True)
+            configuration = stack.digest()
             counts = work(stack)
-            if verb == "apply":
-                left = {"configuration": stack.digest(), "state": _state(run.client.result(), run.names, id_)}
+            # Whoever synthesises meanwhile, for a plan of theirs, needs no lock: then it is not this that was applied.
+            if verb == "apply" and stack.digest() == configuration:
+                left = {"configuration": configuration, "state": _state(run.client.result(), run.names, id_)}
                 write(folder / APPLIED, json.dumps({**left, "terraform": run.terraform.source, "provider": run.source.name}))
     except TerraformFailed as failure:
         error = str(failure)
@@ -388,6 +406,17 @@ def synthesise(environment: str, out: Path) -> dict[str, list[str]]:
     ids = write([environment], out)
     manifest = json.loads((out / "manifest.json").read_text())["stacks"]
     return {id_: manifest[id_].get("dependencies", []) for id_ in ids}
+
+
+def refuse_breaches(environment: str, out: Path) -> None:
+    """Hold the synthesised stacks below `out` to our policies.
+
+    Raises:
+        TerraformFailed: when one is broken and not waived.
+    """
+    if found := breaches(out, [environment], datetime.date.today()):
+        broken = "\n".join(map(str, found))
+        raise TerraformFailed(f"{broken}\n{len(found)} policies are broken, so that nothing is planned. Nothing was changed. {REMEDY}")
 
 
 def types_in(out: Path) -> set[str]:

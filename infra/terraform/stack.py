@@ -196,17 +196,23 @@ class Stack:
             say_changes: say what would be done to each resource.
 
         Raises:
-            TerraformFailed: with Terraform's own words.
+            TerraformFailed: with Terraform's own words, or when the configuration moved meanwhile.
         """
         (self.folder / REVIEWED).unlink(missing_ok=True)
+        configuration = self.digest()
         arguments = ["plan", "-json", "-input=false", "-lock=false", "-detailed-exitcode", f"-out={PLAN}"]
         code, events = self._terraform(*arguments, *(["-destroy"] if destroy else []))
         if code not in (0, 2):
             raise self._failed("plan", code, events)
+        if self.digest() != configuration:
+            raise TerraformFailed(
+                f"the configuration of {self.id} moved while it was planned, so that nobody can tell which one the plan is of. Nothing was "
+                "changed. Plan again."
+            )
         counts = events.counts if code == 2 else Counts()
         for line in sorted(events.planned) if say_changes else ():
             self.say(line)
-        write(self.folder / REVIEWED, json.dumps({"configuration": self.digest(), "counts": counts.__dict__, "provider": self.provider}))
+        write(self.folder / REVIEWED, json.dumps({"configuration": configuration, "counts": counts.__dict__, "provider": self.provider}))
         return counts
 
     def planned(self) -> Counts:
@@ -218,9 +224,10 @@ class Stack:
         try:
             made_from = json.loads((self.folder / REVIEWED).read_text())
         except FileNotFoundError:
-            raise TerraformFailed(
-                f"there is no saved plan of {self.id}. Nothing was changed. Make one and have it reviewed first."
-            ) from None
+            made_from = None
+        # An apply that was interrupted before Terraform began has used up the plan and not what is beside it.
+        if made_from is None or not (self.folder / PLAN).exists():
+            raise TerraformFailed(f"there is no saved plan of {self.id}. Nothing was changed. Make one and have it reviewed first.")
         if made_from["configuration"] != self.digest():
             raise TerraformFailed(
                 f"the saved plan of {self.id} is stale: the configuration moved since. Nothing was changed. Plan and review again."

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from environments import ConfigurationError
 from environments.loading import environment_names, load
 from infra.terraform import binary, child, providers
 from infra.terraform.binary import TerraformMissing
@@ -45,7 +46,7 @@ def main(arguments: list[str]) -> int:
             return subprocess.run(
                 child.kept([*terraform.command, *arguments], watched), env=variables, pass_fds=[watched], check=False
             ).returncode
-    except (TerraformMissing, TerraformFailed) as error:
+    except (ConfigurationError, TerraformMissing, TerraformFailed) as error:
         print(error, file=sys.stderr)
         return 1
 

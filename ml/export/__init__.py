@@ -2,7 +2,7 @@
 
 `preprocessing` turns what a client sends into what the model sees, without TensorFlow (`pictures`: the arithmetic of
 decoding and resizing); it is written down in `preprocessing.json` (`preprocessing.schema.json`). `golden` holds every
-implementation to the same numbers; `formats` writes SavedModel and LiteRT and checks that they answer like Keras;
+implementation to the same numbers; `formats` writes SavedModel and LiteRT and checks that they answer like Keras; `litert` runs the latter;
 `embedding` reads the vectors of the last hidden layer; `tfjs` converts a SavedModel for Node and the browser.
 Does not live here: serving (`serving/`), measuring (`ml.evaluation`).
 Start reading: `preprocessing`.

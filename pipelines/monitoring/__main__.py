@@ -9,9 +9,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from environments import ConfigurationError
 from environments.clients import Clients
-from pipelines.images import ImagesError
+from pipelines.listening import listen
 from pipelines.monitoring import requests
 from pipelines.monitoring.start import submit
 from pipelines.monitoring.traffic import MonitoringError, moment
@@ -21,7 +20,7 @@ HOURS = 24 * 366
 
 
 def main() -> int:
-    """Submit one run, or one for each request; the exit status is that of `pipelines.submit.command`."""
+    """Submit one run, or one for each request; the exit status is that of `pipelines.submit.command` or `pipelines.listening.listen`."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.monitoring", description=__doc__)
     parser.add_argument("--env", default=os.environ.get("ENV", "local"), help="environment (default: ENV, or local)")
     what = parser.add_mutually_exclusive_group(required=True)
@@ -37,7 +36,7 @@ def main() -> int:
         parser.error(f"--hours must be above 0 and at most {HOURS}, otherwise there is no window to judge")
 
     if arguments.listen or arguments.once:
-        return listen(arguments.env, arguments.once)
+        return listen("pipelines.monitoring", arguments.env, requests.pull, arguments.once)
 
     def begin() -> Any:
         end = moment(arguments.end) if arguments.end else datetime.now(UTC)
@@ -49,34 +48,6 @@ def main() -> int:
     except MonitoringError as error:
         print(error, file=sys.stderr)
         return 2
-
-
-def listen(environment: str, once: bool) -> int:
-    """Act on requests; the exit status is 1 when Google Cloud refuses or there are no images, 2 when the configuration is wrong."""
-    from google.api_core.exceptions import GoogleAPICallError
-    from google.auth.exceptions import GoogleAuthError
-
-    try:
-        clients = Clients.of(environment)
-        requests.pull(clients)
-        while not once:
-            requests.pull(clients)
-    except ConfigurationError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except ImagesError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except (GoogleAPICallError, GoogleAuthError) as error:
-        reached = f"playbook run --env {environment} -- python -m pipelines.monitoring"
-        print(
-            f"Google Cloud refused: {error}. Requests that were not acknowledged come again. Mend that, or reach it by: {reached}",
-            file=sys.stderr,
-        )
-        return 1
-    except KeyboardInterrupt:
-        return 0
-    return 0
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from playbook import STATE
 from playbook.commands import add_environment, add_stacks
 
 if TYPE_CHECKING:
@@ -24,6 +25,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the blocks; 0 when every stack could be looked at and nothing would be replaced."""
     from playbook.commands.run import inside
 
-    rehearsal = ["--rehearsal", "--folder", ".playbook/rehearsal"] if arguments.emulator else []
+    rehearsal = ["--rehearsal", "--folder", str(STATE / "rehearsal")] if arguments.emulator else []
     chosen = [word for stack in arguments.stack for word in ("--stack", stack)]
     return inside(arguments, [sys.executable, "-m", "infra.terraform", "adopt", "--env", arguments.env, *chosen, *rehearsal])

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from playbook import STATE
 from playbook.commands import add_environment
 
 if TYPE_CHECKING:
@@ -26,6 +27,6 @@ def run(arguments: argparse.Namespace) -> int:
     from playbook.commands.run import inside
 
     words = ["--generation", arguments.generation] if arguments.generation else []
-    words += ["--folder", ".playbook/rehearsal"] if arguments.emulator else []
+    words += ["--folder", str(STATE / "rehearsal")] if arguments.emulator else []
     command = [sys.executable, "-m", "infra.terraform", "restore", "--env", arguments.env, "--stack", arguments.stack]
     return inside(arguments, [*command, *words])

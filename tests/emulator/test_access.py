@@ -99,7 +99,14 @@ def test_a_condition_is_decided_for_each_object(guarded: Guarded) -> None:
 
 
 @pytest.mark.parametrize(
-    "expression", ["request.time < timestamp('2020-01-01T00:00:00Z')", "resource.colour == 'red'", "nonsense(", "'a' < 1 < 2"]
+    "expression",
+    [
+        "request.time < timestamp('2020-01-01T00:00:00Z')",
+        "request.time > timestamp('2020-01-01')",
+        "resource.colour == 'red'",
+        "nonsense(",
+        "'a' < 1 < 2",
+    ],
 )
 def test_a_condition_that_is_over_or_cannot_be_decided_grants_nothing(guarded: Guarded, expression: str) -> None:
     guarded.grant("roles/aiplatform.user", f"serviceAccount:{SERVER}", expression)
@@ -193,6 +200,13 @@ def test_what_is_recorded_tells_identity_method_permission_and_what_granted_it(g
             "granted": "",
         }
     ]
+
+
+def test_what_many_objects_are_asked_for_is_recorded_once(guarded: Guarded) -> None:
+    for name in ("a", "b", "c"):
+        guarded.ask(SERVER, "GET", STORAGE, f"/download/storage/v1/b/{BUCKET}/o/{name}")
+    (line,) = recorded(guarded, "storage.objects.get")
+    assert (line["identity"], line["granted"]) == (SERVER, "")
 
 
 def test_what_runs_in_the_cloud_signs_as_the_account_that_it_was_given(tmp_path: Path) -> None:

@@ -1,10 +1,15 @@
 """Older generations of objects: in a bucket with versioning what was replaced or deleted can be read, listed and copied back."""
 
+import contextlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 from google.api_core.exceptions import Conflict, NotFound
 from google.cloud import storage
+
+from emulator.engines.generations import KEPT, Generations
+from emulator.store import Store
 
 
 @pytest.fixture
@@ -52,6 +57,21 @@ def test_a_deleted_object_stays_as_a_generation_until_that_is_deleted_too(client
     with pytest.raises(NotFound):
         versioned.blob("o", generation=generation).download_as_bytes()
     versioned.delete()
+
+
+def test_the_oldest_generation_goes_when_there_are_too_many_and_only_of_its_own_object(tmp_path: Path) -> None:
+    file = tmp_path / "live"
+    file.touch()
+    with contextlib.closing(Store(tmp_path / "state.sqlite")) as store:
+        older = Generations(tmp_path, store)
+        older.archive({"bucket": "b", "name": "o", "generation": "1"}, file)
+        for generation in range(1, KEPT + 3):
+            older.archive({"bucket": "b", "name": "other", "generation": str(generation)}, file)
+            older.archive({"bucket": "b", "name": "o2", "generation": str(generation)}, file)
+        assert older.get("b", "o", "1")
+        assert older.get("b", "o2", "2") is None
+        assert not older.path({"bucket": "b", "name": "o2", "generation": "2"}).exists()
+        assert [one["generation"] for one in older.list("b", "o2")] == [str(generation) for generation in range(3, KEPT + 3)]
 
 
 def test_a_bucket_without_versioning_keeps_the_last_content_only(client: storage.Client) -> None:

@@ -29,7 +29,17 @@ def test_a_condition_is_decided_as_it_reads(condition: str, expected: bool) -> N
 
 @pytest.mark.parametrize(
     "condition",
-    ["inputs.parameter_values['missing'] == 1", "size(inputs.parameter_values['s']) == 3", "1 ==", "1 == 1 1", "(1 == 1", "1 ? 2 : 3"],
+    [
+        "inputs.parameter_values['missing'] == 1",
+        "size(inputs.parameter_values['s']) == 3",
+        "1 ==",
+        "1 == 1 1",
+        "(1 == 1",
+        "1 ? 2 : 3",
+        "null < 1",
+        "int('a')",
+        "-'a'",
+    ],
 )
 def test_a_condition_beyond_the_known_language_is_refused(condition: str) -> None:
     with pytest.raises(ExpressionError):

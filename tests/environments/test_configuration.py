@@ -1,5 +1,7 @@
 """Environment files are strict: a wrong one is refused with the mend, and no two environments can damage each other."""
 
+import importlib.util
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +10,10 @@ import pytest
 
 import environments
 from environments import ConfigurationError
+from environments.fields import REGIONS
 from environments.loading import HERE, environment_names
 from environments.schemas import FOLDER, render
+from infra import app
 
 Edit = Callable[[str, str, str], Path]
 
@@ -47,15 +51,28 @@ def test_a_difference_that_parity_does_not_list_is_found(edited: Edit) -> None:
     [
         ("protected: false", "protected: 'no'", "protected"),
         ("region: europe-west4", "region: Europe", "region"),
+        ("region: europe-west4", "region: europe-west99", "did you mean europe-west9"),
+        ("data_location: europe-west4", "data_location: europe-west5", "data_location: Vertex AI is not in"),
+        ("gemini_location: europe-west4", "gemini_location: world", "gemini_location: Vertex AI is not in"),
+        ("region: europe-west4\n", "", "region: this key is missing"),
         ("error_ratio: 0.05", "error_ratio: 1.5", "monitoring.error_ratio"),
         ("min_replicas: 1", "min_replicas: 3", "below min_replicas"),
-        ("name: dev", "name: dev\nzone: a", "zone"),
+        ("name: dev", "name: dev\nzone: a", "zone: there is no such key"),
+        ("name: dev", "name: developers", "name: too long: at most 7 characters"),
+        ("id: acme-gemini-dev", "id: acme-gemini-development-environment", "project.id: too long: at most 30 characters"),
         ("name: dev", "name: dev\nname: dev", "given twice"),
         ("name: dev", "name: other", "names itself"),
         ("name: dev", "name: [", "not valid YAML"),
         ("folder: ", "folder: !!python/object/apply:os.system ['true'] #", "not valid YAML"),
         ('folder: "100000000001"', "folder: null", "needs folder"),
+        ("  billing_account: 000000-000000-000000\n", "", "needs folder and billing_account"),
+        ("billing_account: 000000-000000-000000", "billing_account: ours", "project.billing_account"),
         ("count: 1", "count: 99", "accelerator.count"),
+        ("type: NVIDIA_TESLA_T4", "type: NVIDIA_TESLA_K80", "ended on 2024-05-01.*use NVIDIA_L4"),
+        ("type: NVIDIA_TESLA_T4", "type: NVIDIA_L4", "use a machine_type that begins with g2-"),
+        ("ip_range: 10.10.0.0/20", "ip_range: 10.10.0.1/20", "Google would refuse the subnetwork"),
+        ("ip_range: 10.10.0.0/20", "ip_range: 8.8.0.0/20", "belongs to somebody on the internet"),
+        ("dataflow: null", "dataflow: {ip_range: 10.10.8.0/22}", "overlaps network.ip_range"),
         ("soft_delete_days: 7", "soft_delete_days: 3", "refused by Cloud Storage"),
     ],
 )
@@ -63,9 +80,18 @@ def test_a_wrong_file_is_refused_with_the_place_and_the_mend(edited: Edit, old: 
     with pytest.raises(ConfigurationError) as error:
         environments.load("dev", edited("dev.yaml", old, new))
     message = str(error.value)
-    assert said in message
+    assert re.search(said, message)
     assert "dev.yaml" in message
     assert "pydantic" not in message
+
+
+def test_regions_are_those_of_the_sdk_of_vertex_ai() -> None:
+    package = importlib.util.find_spec("google.cloud.aiplatform")  # read and not imported, which takes seconds
+    assert package is not None
+    assert package.origin is not None
+    text = (Path(package.origin).parent / "constants" / "base.py").read_text(encoding="utf-8")
+    known = text.partition("SUPPORTED_REGIONS = ")[2].partition("}")[0]
+    assert {*re.findall(r'"([a-z0-9-]+)"', known)} - {"global"} == {*REGIONS}
 
 
 def test_an_unknown_environment_is_refused_with_the_known_ones() -> None:
@@ -102,6 +128,20 @@ def test_two_environments_never_have_one_project_number(edited: Edit) -> None:
     root = edited("staging.yaml", str(environments.load("staging").project.number), str(number))
     with pytest.raises(ConfigurationError, match=f"would share the project number {number}"):
         environments.load_all(root)
+
+
+def test_two_environments_never_share_the_address_of_their_page(edited: Edit) -> None:
+    with pytest.raises(ConfigurationError, match=r"would share the domain web.example.com.*Give each its own web.domain"):
+        environments.load_all(edited("staging.yaml", "domain: web.staging.example.com", "domain: web.example.com"))
+
+
+def test_what_is_shared_is_refused_also_where_one_environment_is_synthesised_alone(
+    edited: Edit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = edited("staging.yaml", "id: acme-gemini-staging", "id: acme-gemini-prod")
+    monkeypatch.setattr(app, "load_all", lambda: environments.load_all(root))
+    with pytest.raises(ConfigurationError, match="would share the project acme-gemini-prod"):
+        app.synthesise(["staging"], tmp_path / "out")
 
 
 def test_a_protected_environment_protects_its_data(edited: Edit) -> None:

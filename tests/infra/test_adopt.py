@@ -13,8 +13,7 @@ from environments.names import Duty
 from infra import app
 from infra.terraform import adopt, apply, bootstrap, plan
 from infra.terraform.adoption import imported, replaced
-from infra.terraform.existing import API_IS_OFF
-from infra.terraform.rest import Google
+from infra.terraform.rest import Google, Refused
 from infra.terraform.runner import Result
 from tests.conftest import running_emulator
 
@@ -138,5 +137,9 @@ def test_the_words_for_an_api_that_is_off_are_googles(google_cloud: dict[str, An
     google, project = Google(), "acme-gemini-api-is-off"
     created = "https://cloudresourcemanager.googleapis.com/v1/projects"
     google.call("POST", created, None, {"projectId": project, "parent": {"type": "folder", "id": "100000000001"}})
-    with pytest.raises(Exception, match=API_IS_OFF[0]):
+    with pytest.raises(Refused) as refused:
         google.call("GET", f"https://pubsub.googleapis.com/v1/projects/{project}/topics/t")
+    assert refused.value.api_is_off
+    with pytest.raises(Refused) as missing:
+        google.call("GET", f"https://storage.googleapis.com/storage/v1/b/{project}")
+    assert not missing.value.api_is_off

@@ -41,7 +41,7 @@ def test_what_can_be_changed_in_place_is_and_a_certificate_is_replaced(tmp_path:
         bootstrap("local")
         before = {result.stack: result.counts.added for result in done(apply("local", ["foundation", "network", "data", *STACKS], folder))}
         labels = {**organisation().labels, "reviewed": "yes"}
-        monkeypatch.setattr("infra.app.load", edited)
+        monkeypatch.setattr("infra.app.load_all", lambda: [edited("local")])
         monkeypatch.setattr("infra.app.organisation", lambda: organisation().model_copy(update={"labels": labels}))
         said: list[str] = []
         done(plan("local", STACKS, folder, said.append))

@@ -1,6 +1,7 @@
 """A destroy of endpoints that serve: Terraform cannot undeploy what it did not deploy, so that the runner does it first."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,17 +16,23 @@ STACKS = ["serving"]
 SERVER = Path(__file__).parents[1] / "emulator" / "model_server.py"
 
 
-@pytest.fixture(scope="module")
-def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
-    """Clients of an environment on a local Google Cloud whose container for serving is the smallest one, with a bucket for models."""
+@contextmanager
+def smallest_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
+    """Clients of an environment on a local Google Cloud whose container for serving is the smallest one."""
     images = tmp_path_factory.mktemp("images") / "images.yaml"
     images.write_text(f"images:\n  serving: {{slice: serving, entry_point: [python, {SERVER}]}}\n")
     state = tmp_path_factory.mktemp("google-cloud")
     with running_emulator(state, "--images", str(images)) as described, pytest.MonkeyPatch.context() as patch:
         for variable, value in described["environment"].items():
             patch.setenv(variable, value)
+        yield Clients.of("local")
+
+
+@pytest.fixture(scope="module")
+def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
+    """The same with what the serving stack asks for."""
+    with smallest_server(tmp_path_factory) as clients:
         bootstrap("local")
-        clients = Clients.of("local")
         for purpose in ("models", "web"):
             clients.storage().create_bucket(clients.names.bucket(purpose))
         # Of the foundation stack, what the serving stack grants to.

@@ -89,6 +89,7 @@ def test_in_a_shared_vpc_nothing_is_declared_but_the_right_to_its_subnetwork(tmp
         for email in (
             names.service_account("workbench"),
             names.service_account("dataflow"),
+            names.service_account("apply"),
             names.service_agent("notebooks"),
             names.service_agent("dataflow"),
         )

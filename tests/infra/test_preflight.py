@@ -1,6 +1,7 @@
 """What would stop an apply is found before a plan is approved, and what cannot be read is not taken for right."""
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,21 @@ def test_without_a_login_nothing_is_asked(asked: Asked, google: Google, monkeypa
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     with pytest.raises(Refused, match="gcloud auth application-default login"):
         apis.findings(asked, Google())
+
+
+def test_a_login_that_cannot_be_renewed_is_nobodys(asked: Asked, google: Google, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    federated = {
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/github",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": "https://sts.googleapis.com/v1/token",
+        "credential_source": {"file": str(tmp_path / "token-that-is-gone")},
+    }
+    (tmp_path / "credentials.json").write_text(json.dumps(federated))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "credentials.json"))
+    with pytest.raises(Refused, match=r"credentials do not work.*gcloud auth application-default login") as refused:
+        apis.findings(asked, Google())
+    assert refused.value.status == 401
 
 
 def test_what_blocks_comes_before_what_could_not_be_read_and_nothing_asked_is_not_right() -> None:

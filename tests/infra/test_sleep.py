@@ -12,20 +12,13 @@ from infra.saving.__main__ import main
 from infra.saving.sleep import NOTEBOOKS, sleep, sleepless
 from infra.terraform.errors import TerraformFailed
 from infra.terraform.rest import Google
-from tests.conftest import running_emulator
-from tests.infra.test_endpoints import SERVER, deployed
+from tests.infra.test_endpoints import deployed, smallest_server
 
 
 @pytest.fixture(scope="module")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
     """Clients of an environment on a local Google Cloud, with an endpoint, whose container for serving is the smallest one."""
-    images = tmp_path_factory.mktemp("images") / "images.yaml"
-    images.write_text(f"images:\n  serving: {{slice: serving, entry_point: [python, {SERVER}]}}\n")
-    state = tmp_path_factory.mktemp("google-cloud")
-    with running_emulator(state, "--images", str(images)) as described, pytest.MonkeyPatch.context() as patch:
-        for variable, value in described["environment"].items():
-            patch.setenv(variable, value)
-        clients = Clients.of("local")
+    with smallest_server(tmp_path_factory) as clients:
         clients.storage().create_bucket(clients.names.bucket("models"))
         vertex = f"https://{clients.names.environment.region}-aiplatform.googleapis.com/v1"
         query = {"endpointId": clients.names.endpoint_id(tasks().tasks[0].name)}

@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 from tf.gen import tfplugin_pb2 as pb
 
+from environments import load
+from infra.terraform import bootstrap
+from infra.terraform.rest import Google
 from infra.terraform.standin import planning, resources, schema
 from infra.terraform.standin.planning import Provider
 from infra.terraform.standin.schema import Block, map_values
 from infra.terraform.standin.server import Servicer, pack, unpack
+from infra.terraform.standin.steps import Target, create, delete, read, update
 from infra.terraform.standin.types import Resource, table
 from infra.terraform.standin.values import UNKNOWN, to_body, to_state
 
@@ -95,6 +99,17 @@ def test_a_field_that_was_changed_or_taken_away_is_a_difference(schemas: dict[st
     assert read["versioning"] == []
     assert read["labels"] == {"a": "2"}
     assert read["effective_labels"] == {"a": "2", "theirs": "x"}
+
+
+def test_what_is_taken_away_goes_also_where_the_whole_is_put(google_cloud: dict[str, Any]) -> None:
+    bootstrap("dev")
+    target = Target(Google(), resource("google_logging_metric"), {"project": load("dev").project.id, "name": "taken"})
+    metric = {"name": "taken", "filter": 'textPayload = "x"'}
+    create(target, {**metric, "description": "d", "disabled": True})
+    update(target, {**metric, "disabled": True}, ["description"])
+    found = read(target) or {}
+    delete(target)
+    assert (found.get("description"), found["disabled"], found["filter"]) == (None, True, metric["filter"])
 
 
 def test_the_blocks_of_a_set_are_compared_whatever_their_order(schemas: dict[str, Block]) -> None:

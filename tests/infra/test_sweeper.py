@@ -14,8 +14,7 @@ from environments.clients import Clients
 from infra.saving.__main__ import main
 from infra.saving.sweep import LABEL, Swept, delete, listed, look
 from infra.terraform.rest import Google, Refused
-from tests.conftest import running_emulator
-from tests.infra.test_endpoints import SERVER, deployed
+from tests.infra.test_endpoints import deployed, smallest_server
 
 TODAY = datetime.date(2026, 12, 1)
 OVER, LATER = "2026-11-30", "2026-12-01"
@@ -25,13 +24,7 @@ TOPICS = "https://pubsub.googleapis.com/v1"
 @pytest.fixture(scope="module")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
     """Clients of an environment on a local Google Cloud, with a state bucket and an endpoint."""
-    images = tmp_path_factory.mktemp("images") / "images.yaml"
-    images.write_text(f"images:\n  serving: {{slice: serving, entry_point: [python, {SERVER}]}}\n")
-    state = tmp_path_factory.mktemp("google-cloud")
-    with running_emulator(state, "--images", str(images)) as described, pytest.MonkeyPatch.context() as patch:
-        for variable, value in described["environment"].items():
-            patch.setenv(variable, value)
-        clients = Clients.of("local")
+    with smallest_server(tmp_path_factory) as clients:
         clients.storage().create_bucket(clients.names.state_bucket)
         clients.storage().create_bucket(clients.names.bucket("models"))
         yield clients
@@ -99,6 +92,18 @@ def test_what_a_stack_declares_is_left_to_a_destroy(clients: Clients) -> None:
     assert any("make destroy ENV=local" in line for line in listed(swept, "local"))
     assert delete(swept, names, Google(), lambda _: None) == []
     assert exists(declared)
+
+
+def test_nothing_is_swept_while_a_state_cannot_be_read(clients: Clients, capsys: pytest.CaptureFixture[str]) -> None:
+    name = topic(clients.names, "over-beside-a-torn-state", ttl="2020-01-01")
+    state = clients.storage().bucket(clients.names.state_bucket).blob(f"{clients.names.stack('data')}/default.tfstate")
+    state.upload_from_string(b'{"version": 4, "resour')
+    try:
+        assert main(["sweep", "--env", "local", "--delete"]) == 2
+    finally:
+        state.delete()
+    assert "playbook restore --env local --stack data" in capsys.readouterr().err
+    assert exists(name)
 
 
 def test_a_deployed_model_that_serves_nobody_is_undeployed_and_one_that_serves_is_not(clients: Clients) -> None:

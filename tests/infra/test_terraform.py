@@ -13,6 +13,7 @@ import pytest
 
 from environments import Names, load, organisation
 from environments.clients import Clients
+from infra.policies import waivers
 from infra.terraform import TerraformFailed, apply, bootstrap, destroy, plan, providers, settled, validate, wrapped
 from infra.terraform.runner import Result, as_json
 from infra.terraform.stack import Events
@@ -72,7 +73,13 @@ def test_a_second_plan_is_empty_and_a_change_behind_terraforms_back_is_found(fol
     of_today = kept.read_text()
     kept.write_text(json.dumps({**json.loads(of_today), "configuration": "of yesterday"}))
     assert settled("dev", stacks, folder) is None
+    kept.write_text(json.dumps({**json.loads(of_today), "provider": "another one"}))
+    assert settled("dev", stacks, folder) is None
     kept.write_text(of_today)
+    assert settled("dev", ["data"], folder) is None, "never applied here"
+    state = Clients.of("dev").storage().bucket(names.state_bucket).blob("dev-monitoring/default.tfstate")
+    state.upload_from_string(state.download_as_bytes())
+    assert settled("dev", stacks, folder) is None, "somebody else has written the state"
     assert total(destroy("dev", stacks, folder, rehearsal=True), "destroyed") == total(added, "added")
     assert settled("dev", stacks, folder) is None, "after a destroy"
     assert all(result.counts.nothing for result in destroy("dev", stacks, folder, rehearsal=True))
@@ -125,6 +132,14 @@ def test_a_planned_change_is_said_in_words(change: dict[str, Any], line: str) ->
 def test_a_stack_that_is_not_declared_is_refused(folder: Path) -> None:
     with pytest.raises(TerraformFailed, match="there is no stack nothing in local"):
         plan("local", ["nothing"], folder)
+
+
+def test_no_plan_is_made_of_what_breaks_a_policy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waivers, "load", lambda: waivers.Waivers(waivers=[]))
+    for verb in (plan, apply):
+        with pytest.raises(TerraformFailed, match=r"policies are broken.*waivers\.yaml"):
+            verb("local", ["network"], folder)
+    assert [result.status for result in validate("local", ["network"], folder)] == ["done"]
 
 
 def test_a_protected_environment_is_not_destroyed(folder: Path) -> None:

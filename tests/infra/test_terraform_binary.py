@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from infra.stacks.base import TERRAFORM
 from infra.terraform import binary, providers
 from infra.terraform.binary import TerraformMissing
+from playbook.setup import machine
 
 
 def fake(folder: Path, version: str) -> Path:
@@ -29,9 +31,14 @@ def test_terraform_on_path_is_used(tmp_path: Path) -> None:
 
 
 def test_an_old_terraform_is_refused_with_what_to_do(tmp_path: Path, nothing_embedded: None) -> None:
-    path = fake(tmp_path, "1.5.7")
-    with pytest.raises(TerraformMissing, match=rf"{path} is 1\.5\.7.*playbook setup.*Business Source License"):
+    path = fake(tmp_path, "1.8.5")
+    with pytest.raises(TerraformMissing, match=rf"{path} is 1\.8\.5.*playbook setup.*Business Source License"):
         binary.find({"PATH": f"{tmp_path}:/bin"})
+
+
+def test_the_oldest_terraform_that_is_taken_is_the_oldest_that_the_stacks_take() -> None:
+    assert f">= {binary.OLDEST[0]}.{binary.OLDEST[1]}, < 2" == TERRAFORM
+    assert machine.TERRAFORM == binary.OLDEST
 
 
 def test_a_machine_without_terraform_is_told_what_to_do(tmp_path: Path, nothing_embedded: None) -> None:

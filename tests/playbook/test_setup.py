@@ -91,12 +91,12 @@ def test_the_javascript_lock_pins_by_hash_and_names_no_registry() -> None:
 
 def test_an_older_tool_does_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     old = tmp_path / "terraform"
-    old.write_text("#!/bin/sh\necho 'Terraform v1.5.7'\n")
+    old.write_text("#!/bin/sh\necho 'Terraform v1.8.5'\n")
     old.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert machine.terraform() is None
-    old.write_text("#!/bin/sh\necho 'Terraform v1.6.0'\n")
-    assert machine.terraform() == machine.Tool("terraform", str(old), (1, 6, 0))
+    old.write_text("#!/bin/sh\necho 'Terraform v1.9.0'\n")
+    assert machine.terraform() == machine.Tool("terraform", str(old), (1, 9, 0))
 
 
 def test_every_lock_file_pins_by_hash_and_names_no_registry() -> None:

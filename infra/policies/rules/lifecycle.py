@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from environments.workloads import RETIRED_ACCELERATORS
 from infra.policies.policy import Breach, of, policy
 from infra.policies.subject import Resource, SynthesisedStack
 
@@ -14,11 +15,6 @@ RETIRED = {
     "google_vertex_ai_featurestore": "Feature Store (Legacy) ends on 2027-02-17; use feature groups and views",
 }
 """Beginning of a resource type → why it must not be declared."""
-RETIRED_HARDWARE = {
-    "NVIDIA_TESLA_K80": "ended on 2024-05-01",
-    "NVIDIA_TESLA_P4": "can no longer be had for Workbench",
-    "NVIDIA_TESLA_P100": "can no longer be had for Workbench",
-}
 OWNED_BY_CODE = {
     "google_bigquery_job": "a query is an event; ml and pipelines run it",
     "google_dataflow_job": "a run is an event; pipelines start it",
@@ -105,8 +101,8 @@ def retired_hardware(resource: Resource, stack: SynthesisedStack) -> Iterator[st
     ]
     for block in blocks:
         kind = str(block.get("type") or block.get("accelerator_type") or "").upper().replace("-", "_")
-        if kind in RETIRED_HARDWARE:
-            yield f"{kind} {RETIRED_HARDWARE[kind]}"
+        if kind in RETIRED_ACCELERATORS:
+            yield f"{kind} {RETIRED_ACCELERATORS[kind]}"
 
 
 @policy(

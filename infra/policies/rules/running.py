@@ -7,7 +7,8 @@ from infra.policies.policy import Breach, of, policy
 from infra.policies.subject import Resource, SynthesisedStack
 
 DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
-COMMIT = re.compile(r"[0-9a-f]{40}")
+CONTENT = re.compile(r"[0-9a-f]{40}")
+"""A tag of ours: the digest of what goes into an image (`pipelines.images`)."""
 IMAGES = {
     "google_cloud_run_v2_job": "template.template.containers",
     "google_cloud_run_v2_service": "template.containers",
@@ -33,8 +34,8 @@ def image_by_digest(stack: SynthesisedStack) -> Iterator[Breach]:
             yield resource, f"starts from the newest of the family {family}"
         for container in resource.blocks("gce_setup.container_image"):
             repository, tag = str(container.get("repository")), str(container.get("tag"))
-            # In our own registry a tag never moves, and it names the commit that the image was built from.
-            if not (repository.startswith(f"{stack.names.image_repository}/") and COMMIT.fullmatch(tag)):
+            # In our own registry a tag never moves, and it is the digest of what the image was built from.
+            if not (repository.startswith(f"{stack.names.image_repository}/") and CONTENT.fullmatch(tag)):
                 yield resource, f"starts {repository}:{tag}"
 
 

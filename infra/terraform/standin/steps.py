@@ -85,7 +85,8 @@ def update(target: Target, body: Body, changed: list[str]) -> Body:
     if how is None:
         raise Refused(400, "this type has no change in place")
     if how.method == "PUT":
-        return target.call("PUT", target.url, None, (read(target) or {}) | body)
+        kept = {name: value for name, value in (read(target) or {}).items() if name not in changed}
+        return target.call("PUT", target.url, None, kept | body)
     sent: Body = {name: body.get(name) for name in changed}
     if how.mask:
         sent = {name: value for name, value in sent.items() if value is not None}

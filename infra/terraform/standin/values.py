@@ -139,11 +139,13 @@ def _blocks(type_: Resource, nested: Nested, items: list[Any], kept: list[Any], 
     if nested.nesting == "list":
         return [read(item, kept[i] if i < len(kept) else {}, everything or i >= len(kept)) for i, item in enumerate(items)]
     same = [next((old for old in kept if read(item, old, everything) == old), None) for item in items]
-    spare = [old for old in kept if old not in same]
-    return [
-        old if old is not None else read(item, spare.pop(0) if spare else {}, everything or not spare)
-        for item, old in zip(items, same, strict=True)
-    ]
+    spare = iter([old for old in kept if old not in same])
+
+    def changed(item: Any) -> dict[str, Any]:
+        old = next(spare, None)
+        return read(item, old or {}, everything or old is None)
+
+    return [changed(item) if old is None else old for item, old in zip(items, same, strict=True)]
 
 
 def _labels(found: dict[str, str], kept: dict[str, Any]) -> dict[str, Any]:
