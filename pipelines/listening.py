@@ -6,7 +6,46 @@ from typing import Any
 
 from environments import ConfigurationError
 from environments.clients import Clients
+from environments.names import Subscription
 from pipelines.images import ImagesError
+
+AT_ONCE = 10
+WAIT_SECONDS = 20.0
+"""For a message."""
+
+
+class Later(Exception):
+    """A message cannot be acted on now, and is to be delivered again; the text is complete and meant for people."""
+
+
+def take(clients: Clients, purpose: Subscription, act: Callable[[Any], None], wait: float = WAIT_SECONDS) -> None:
+    """Act on the messages of a subscription that are there, and wait a while when there is none.
+
+    A message is acknowledged once it was acted on, and delivered again at once where that raises `Later`. What goes wrong otherwise ends
+    the pull, and leaves the message to be delivered again.
+
+    Args:
+        clients: clients of the environment.
+        purpose: which subscription.
+        act: what a `PubsubMessage` asks for.
+        wait: seconds to wait for a message.
+    """
+    from google.api_core.exceptions import DeadlineExceeded
+
+    with clients.subscriber() as subscriber:
+        subscription = subscriber.subscription_path(clients.names.project, clients.names.subscription(purpose))
+        try:
+            received = subscriber.pull(subscription=subscription, max_messages=AT_ONCE, timeout=wait).received_messages
+        except DeadlineExceeded:
+            return
+        for one in received:
+            try:
+                act(one.message)
+            except Later as error:
+                print(error, file=sys.stderr)
+                subscriber.modify_ack_deadline(subscription=subscription, ack_ids=[one.ack_id], ack_deadline_seconds=0)
+            else:
+                subscriber.acknowledge(subscription=subscription, ack_ids=[one.ack_id])
 
 
 def listen(module: str, environment: str, pull: Callable[[Clients], Any], once: bool) -> int:

@@ -165,8 +165,8 @@ def settled(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER)
     # Another provider may do something else with the same configuration.
     if not kept or any(left["provider"] != provider for left in kept.values()):
         return None
-    client = _storage(clients)
-    if any(left["state"] is None or _state(client, clients.names, id_) != left["state"] for id_, left in kept.items()):
+    states = _states(_storage(clients), clients.names)
+    if any(left["state"] is None or states.get(id_) != left["state"] for id_, left in kept.items()):
         return None
     ids = [id_ for id_ in synthesise(environment, out) if not stacks or _short(clients.names, id_) in stacks]
     if not ids or any(id_ not in kept or digest(out / "stacks" / id_) != kept[id_]["configuration"] for id_ in ids):
@@ -174,10 +174,10 @@ def settled(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER)
     return [Result(id_, "apply", "done", Counts(), 0.0, kept[id_]["terraform"], kept[id_]["provider"]) for id_ in ids]
 
 
-def _state(client: "storage.Client", names: Names, id_: str) -> int | None:
-    """Generation of a stack's state; none where there is no state."""
-    blob = client.bucket(names.state_bucket).get_blob(f"{id_}/default.tfstate")
-    return blob.generation if blob else None
+def _states(client: "storage.Client", names: Names) -> dict[str, int]:
+    """Stack id → generation of its state, in one request for all stacks."""
+    blobs = client.list_blobs(names.state_bucket)
+    return {id_: blob.generation for blob in blobs for id_, _, name in [blob.name.partition("/")] if name == "default.tfstate"}
 
 
 def adopt(
@@ -327,7 +327,7 @@ def _one(run: Run, verb: str, id_: str, work: Callable[[Stack], Counts]) -> Resu
             counts = work(stack)
             # Whoever synthesises meanwhile, for a plan of theirs, needs no lock: then it is not this that was applied.
             if verb == "apply" and stack.digest() == configuration:
-                left = {"configuration": configuration, "state": _state(run.client.result(), run.names, id_)}
+                left = {"configuration": configuration, "state": _states(run.client.result(), run.names).get(id_)}
                 write(folder / APPLIED, json.dumps({**left, "terraform": run.terraform.source, "provider": run.source.name}))
     except TerraformFailed as failure:
         error = str(failure)

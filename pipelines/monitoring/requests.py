@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from google.api_core.exceptions import DeadlineExceeded
-
 from environments import tasks
 from environments.clients import Clients
+from pipelines.listening import WAIT_SECONDS, take
 from pipelines.monitoring.start import submit
 
-AT_ONCE = 10
-WAIT_SECONDS = 20.0
 LONGEST_HOURS = 744
 Start = Callable[[Clients, str, str, str], Any]
 
@@ -52,8 +49,7 @@ class Request:
 def pull(clients: Clients, report: Callable[[str], None] = print, wait: float = WAIT_SECONDS, start: Start = submit) -> list[Any]:
     """Act on the messages that are there, and wait a while when there is none.
 
-    A message is acknowledged once its run exists; one that asks for nothing is acknowledged too, since it never will. What goes wrong
-    otherwise ends the pull, and leaves the message to be delivered again.
+    A message that asks for no monitor is not delivered again, since it never will ask for one.
 
     Args:
         clients: clients of the environment.
@@ -65,20 +61,16 @@ def pull(clients: Clients, report: Callable[[str], None] = print, wait: float = 
         The runs, as `google.cloud.aiplatform.PipelineJob`.
     """
     runs = []
-    with clients.subscriber() as subscriber:
-        subscription = subscriber.subscription_path(clients.names.project, clients.names.subscription("monitoring"))
+
+    def act(message: Any) -> None:
         try:
-            received = subscriber.pull(subscription=subscription, max_messages=AT_ONCE, timeout=wait).received_messages
-        except DeadlineExceeded:
-            return []
-        for one in received:
-            try:
-                asked = Request.of(one.message)
-            except RequestError as error:
-                print(error, file=sys.stderr)
-            else:
-                job = start(clients, asked.task, asked.start.isoformat(), asked.end.isoformat())
-                report(f"{job.resource_name} judges {asked.task} from {asked.start.isoformat()} to {asked.end.isoformat()}")
-                runs.append(job)
-            subscriber.acknowledge(subscription=subscription, ack_ids=[one.ack_id])
+            asked = Request.of(message)
+        except RequestError as error:
+            print(error, file=sys.stderr)
+        else:
+            job = start(clients, asked.task, asked.start.isoformat(), asked.end.isoformat())
+            report(f"{job.resource_name} judges {asked.task} from {asked.start.isoformat()} to {asked.end.isoformat()}")
+            runs.append(job)
+
+    take(clients, "monitoring", act, wait)
     return runs
