@@ -24,7 +24,7 @@ INSIDE := $(PLAYBOOK) run $(REACH) -- python
 REHEARSAL := $(if $(EMULATOR),--rehearsal --folder .playbook/rehearsal)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor loop test test-all lint format lock record schemas emulator bootstrap synth price preflight adopt plan deploy destroy restore sleep sweep train images compile bench clean
+.PHONY: help setup doctor loop test test-all lint format lock record schemas emulator bootstrap synth price preflight adopt plan diff keep deploy destroy restore release promote rollback releases sleep sweep train images compile bench clean
 
 help: ## list the verbs
 	@echo 'make VERB [ENV=local|dev|staging|prod] [EMULATOR=1] ...'
@@ -67,7 +67,13 @@ adopt: setup ## import blocks for what exists already, to be reviewed with the n
 plan: setup ## what an apply would change
 	@$(INSIDE) -m infra.terraform plan --env $(ENV) $(REHEARSAL)
 
-deploy: setup ## apply the stacks (a protected environment applies reviewed plans only; a rehearsal plans first)
+diff: setup ## the review of what an apply would do, in build/review/ENV [AGAINST=staging BASE=main STACK=data]
+	@$(PLAYBOOK) review $(REACH) $(if $(AGAINST),--against $(AGAINST)) $(if $(BASE),--base $(BASE)) $(if $(STACK),--stack $(STACK))
+
+keep: setup ## keep the plans that make diff has reviewed, for who approves and applies them
+	@$(INSIDE) -m infra.terraform keep --env $(ENV) $(if $(EMULATOR),--folder .playbook/rehearsal)
+
+deploy: setup ## apply the stacks (a protected environment applies approved plans only; a rehearsal plans first)
 	@$(INSIDE) -m infra.terraform $(if $(EMULATOR),plan,bootstrap) --env $(ENV) $(REHEARSAL)
 	@$(INSIDE) -m infra.terraform apply --env $(ENV) $(REHEARSAL)
 
@@ -82,6 +88,20 @@ sleep: setup ## undeploy models and stop workbenches until they are wanted again
 
 sweep: setup ## list what has outlived its ttl label and deployed models that serve nobody; DELETE=1 deletes it
 	@$(PLAYBOOK) sweep $(REACH) $(if $(DELETE),--delete)
+
+# --- releases
+
+release: setup ## what was made in the environment becomes a release: the commit, or retrained models where code is promoted
+	@$(PLAYBOOK) release $(REACH)
+
+promote: setup ## the release that one environment runs goes on to the next, by digest [FROM=dev TO=staging]
+	@$(PLAYBOOK) promote --from $(FROM) --to $(TO) $(if $(EMULATOR),--emulator)
+
+rollback: setup ## the release before runs again [REASON='why']
+	@$(PLAYBOOK) rollback $(REACH) --reason '$(REASON)'
+
+releases: setup ## which release each environment runs, since when, and by whom
+	@$(PLAYBOOK) releases $(REACH)
 
 # --- machine learning
 
@@ -109,6 +129,7 @@ lint: setup ## ruff, mypy, tsc, generated files, policies over every stack
 	node node_modules/typescript/bin/tsc
 	python -m environments.schemas --check
 	python -m infra.schemas --check
+	python -m releases.schemas --check
 	python -m infra.policies.catalogue --check
 	python -m ml.export.golden --check
 	python -m infra.policies
@@ -123,6 +144,7 @@ record: setup ## what the google provider asks of Google for every stack, where 
 schemas: setup ## what is generated: the JSON Schemas that editors use, the list of policies
 	python -m environments.schemas
 	python -m infra.schemas
+	python -m releases.schemas
 	python -m infra.policies.catalogue
 
 EXPORT := uv export --quiet --format requirements-txt --no-emit-project

@@ -21,6 +21,7 @@ from emulator.store import Store
 if TYPE_CHECKING:
     from emulator.engines.alerts import Alerts
     from emulator.engines.bigquery.engine import BigQuery
+    from emulator.engines.containers import Containers
     from emulator.engines.features.engine import Features
     from emulator.engines.gemini.engine import Gemini
     from emulator.engines.jobs import Jobs
@@ -88,6 +89,13 @@ class Cloud:
         from emulator.engines.bigquery.engine import BigQuery
 
         return BigQuery(self)
+
+    @cached_property
+    def containers(self) -> Containers:
+        """Container images."""
+        from emulator.engines.containers import Containers
+
+        return Containers(self.state / "containers", self.store)
 
     @cached_property
     def requests(self) -> RequestLog:

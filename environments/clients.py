@@ -28,6 +28,7 @@ TIMEOUT_SECONDS = 60
 ATTEMPTS = 5
 BACKOFF_SECONDS = 0.5
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+USER = "https://openidconnect.googleapis.com/v1/userinfo"
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,30 @@ class Clients:
         )
         session.mount("https://", HTTPAdapter(max_retries=patience))
         return session
+
+    def principal(self) -> str:
+        """E-mail of who is logged in, as Google knows them.
+
+        Raises:
+            RefreshError: when the login does not work, or says nobody.
+        """
+        from google.auth.exceptions import RefreshError
+        from google.auth.transport.requests import Request
+
+        session = self.session()
+        credentials = session.credentials
+        credentials.refresh(Request())
+        account = getattr(credentials, "service_account_email", None)
+        if account and account != "default":
+            return str(account)
+        answer = session.get(USER, timeout=TIMEOUT_SECONDS)
+        e_mail = answer.json().get("email") if answer.ok else None
+        if not e_mail:
+            raise RefreshError(
+                f"Google does not say whose login this is ({answer.status_code}), so that nothing can be done in anybody's name. "
+                "Log in anew: gcloud auth application-default login"
+            )
+        return str(e_mail)
 
     def vertex(self) -> ModuleType:
         """`google.cloud.aiplatform`, initialised for this environment's project, region and staging bucket."""

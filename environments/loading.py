@@ -141,7 +141,29 @@ def load_all(root: Path = HERE) -> list[Environment]:
                     f"A change in one would reach the other. Give each its own {mend}."
                 )
             owners[owned] = environment.name
+    _refuse_broken_paths({environment.name: environment for environment in environments})
     return environments
+
+
+def _refuse_broken_paths(environments: dict[str, Environment]) -> None:
+    """Refuses a way of releases that leads nowhere, or round in circles."""
+    for name, environment in environments.items():
+        path, at = [name], environment.promotion.source
+        while at is not None:
+            if at not in environments or at in path:
+                what = "there is no such environment" if at not in environments else f"its own releases come from {name}"
+                raise ConfigurationError(
+                    f"{path[-1]}.yaml takes its releases from {at!r}, but {what}. No release could ever arrive. "
+                    f"Set promotion.source to the environment before it, or to null."
+                )
+            path.append(at)
+            at = environments[at].promotion.source
+        target = environment.promotion.target
+        if target is not None and (target not in environments or environments[target].promotion.source != name):
+            raise ConfigurationError(
+                f"{name}.yaml lets {target!r} read its releases, which takes none from it: it could read for nothing. "
+                f"Set promotion.source: {name} there, or promotion.target: null here."
+            )
 
 
 def organisation(root: Path = HERE) -> Organisation:

@@ -170,6 +170,21 @@ class Names:
             return f"{self.location}/keyRings/{self.key_ring}/cryptoKeys/{purpose}"
         return keys.names[purpose] if keys.mode == "use" else None
 
+    @property
+    def approval_ring(self) -> str:
+        """The ring of the keys with which people sign approvals; as permanent as the other."""
+        return self.name("approvals")
+
+    def approver_key_id(self, person: str) -> str:
+        """Id of the key with which one person signs, e.g. `ml-lead-1a2b3c`."""
+        digest = hashlib.sha256(person.encode()).hexdigest()[:6]
+        readable = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in person.partition("@")[0])
+        return f"{readable[:56]}-{digest}"
+
+    def approver_key(self, person: str) -> str:
+        """Full resource name of that key."""
+        return f"{self.location}/keyRings/{self.approval_ring}/cryptoKeys/{self.approver_key_id(person)}"
+
     # Network
 
     @property
@@ -383,8 +398,17 @@ class Names:
 
     @property
     def release_bucket(self) -> str:
-        """The bucket of saved plans and releases, none of which can be changed or deleted before its time."""
+        """The bucket of releases, reviews and the ledger, none of which can be changed or deleted before its time."""
         return self.name("releases")
+
+    @property
+    def plan_bucket(self) -> str:
+        """The bucket of saved plans, which hold secrets: whoever applies one deletes it, and time does the rest."""
+        return self.name("plans")
+
+    def release(self, digest: str) -> str:
+        """`gs://` address of the manifest with this digest."""
+        return f"gs://{self.release_bucket}/releases/{digest}.json"
 
     @property
     def connection(self) -> str:

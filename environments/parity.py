@@ -23,7 +23,11 @@ class Parity(Strict):
 
     def allows(self, path: str) -> bool:
         """Whether `path` or a parent of it is listed."""
-        return any(path == d.path or path.startswith(d.path + ".") for d in self.differences)
+        return self.reason(path) is not None
+
+    def reason(self, path: str) -> str | None:
+        """Why environments may differ in `path`; None where they may not."""
+        return next((d.reason for d in self.differences if path == d.path or path.startswith(d.path + ".")), None)
 
     def violations(self, environments: Iterable[Environment]) -> list[str]:
         """Paths whose values differ between environments without being listed, sorted."""

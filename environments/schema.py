@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from environments.fields import DataLocation, GeminiLocation, LabelKey, LabelValue, Region, Strict, Word
+from environments.fields import DataLocation, Email, GeminiLocation, LabelKey, LabelValue, Region, Strict, Word
 from environments.foundation import (
     Audit,
     Budget,
@@ -27,7 +27,20 @@ from environments.foundation import (
     UsedKeys,
     UsedNetwork,
 )
-from environments.workloads import Accelerator, Data, Dataflow, Delivery, Features, Instance, Monitoring, Serving, Training, Web, Workbench
+from environments.workloads import (
+    Accelerator,
+    Data,
+    Dataflow,
+    Delivery,
+    Features,
+    Instance,
+    Monitoring,
+    Promotion,
+    Serving,
+    Training,
+    Web,
+    Workbench,
+)
 
 __all__ = [
     "Accelerator",
@@ -78,6 +91,8 @@ class Environment(Strict):
     """Who answers for Google's hosts by default: Google, or the local Google Cloud. `--emulator` overrides it for a rehearsal."""
     protected: bool
     """A protected environment applies reviewed plans only."""
+    approvers: list[Email]
+    """Who approves plans: each signs with a key that is theirs alone. Nobody approves what they wrote or planned themselves."""
     expires_on: datetime.date | None = None
     """The last day of an environment that is made for a while: everything in it carries it as the label `ttl`, and the sweeper lists what
     has outlived it. Null for one that stays."""
@@ -101,6 +116,7 @@ class Environment(Strict):
     web: Web
     monitoring: Monitoring
     delivery: Delivery
+    promotion: Promotion
     data: Data
 
     @model_validator(mode="after")
@@ -169,6 +185,17 @@ class Environment(Strict):
         if self.protected and not self.data.deletion_protection:
             raise ValueError(
                 "a protected environment without data.deletion_protection could lose its data to one wrong plan; set it to true"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_else_can_always_approve(self) -> Self:
+        if len(set(self.approvers)) != len(self.approvers):
+            raise ValueError(f"approvers names somebody twice: {self.approvers}; Google would refuse the second key; name each once")
+        if self.protected and len(self.approvers) < 2:
+            raise ValueError(
+                "a protected environment needs two approvers or more, since nobody approves a change of their own and nothing could be "
+                "applied when the only one wrote it; add another e-mail"
             )
         return self
 

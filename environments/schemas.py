@@ -26,7 +26,11 @@ MODELS: tuple[type[BaseModel], ...] = (Environment, Organisation, Tasks, Catalog
 
 def render(models: Sequence[type[BaseModel]] = MODELS) -> dict[str, str]:
     """File name → content of every schema."""
-    return {f"{model.__name__.lower()}.schema.json": json.dumps(described(model), indent=2, sort_keys=True) + "\n" for model in models}
+    return {
+        f"{(model.model_config.get('title') or model.__name__).lower()}.schema.json": json.dumps(described(model), indent=2, sort_keys=True)
+        + "\n"
+        for model in models
+    }
 
 
 def described(model: type[BaseModel]) -> dict[str, Any]:

@@ -209,7 +209,7 @@ class Delivery(Strict):
     """How a commit reaches this environment through Cloud Build."""
 
     enabled: bool
-    """Off means no connection, no trigger and no release bucket."""
+    """Off means no connection and no trigger; plans and releases have their buckets everywhere."""
     repository: Annotated[str, StringConstraints(pattern=r"^https://github\.com/[A-Za-z0-9-]+/[A-Za-z0-9._-]+\.git$")]
     installation: Annotated[int, Field(ge=1)]
     """Number of the installation of Cloud Build's GitHub application in the organisation; its page's address ends with it."""
@@ -218,7 +218,26 @@ class Delivery(Strict):
     approval: bool
     """Whether a person releases each apply."""
     retention_days: Annotated[int, Field(ge=1, le=3650)]
-    """How long plans and releases can be neither changed nor deleted."""
+    """How long releases, reviews and the ledger can be neither changed nor deleted, where `data.deletion_protection` is on; elsewhere they
+    go with the environment."""
+
+
+class Promotion(Strict):
+    """Where releases come from, and who takes them on."""
+
+    source: Word | None
+    """The environment whose releases come here; null builds its own."""
+    soak_hours: Annotated[int, Field(ge=0, le=24 * 90)]
+    """Hours that a release must have run at the source before it comes here."""
+    target: Word | None
+    """The environment whose apply identity may read what is released here: Google grants nothing to an identity that is not there, so
+    that this is named once `make bootstrap` has made it. Null grants nobody anything."""
+
+    @model_validator(mode="after")
+    def _what_is_built_here_has_run_nowhere(self) -> Self:
+        if self.source is None and self.soak_hours:
+            raise ValueError(f"soak_hours {self.soak_hours} without a source: nothing could have run anywhere before; set 0, or a source")
+        return self
 
 
 class Data(Strict):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from environments import Environment
+from environments import Environment, Names, load
 from environments.names import Duty
 
 
@@ -99,6 +99,14 @@ policies on the organisation, the budget on the billing account."""
 
 BOOTSTRAPPED: tuple[Duty, ...] = ("plan", "apply")
 """Whoever applies the first stack must exist before it: `make bootstrap` makes these, and the foundation stack adopts them."""
+
+
+def promoters(names: Names) -> dict[str, str]:
+    """Who takes releases on from here: a short stable word → IAM member. Nobody, where no target is named."""
+    target = names.environment.promotion.target
+    if target is None:
+        return {}
+    return {"promotion": f"serviceAccount:{Names(names.organisation, load(target)).service_account('apply')}"}
 
 
 def duties(environment: Environment) -> list[Duty]:

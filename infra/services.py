@@ -64,7 +64,7 @@ def apis(environment: Environment) -> list[str]:
     switched = {
         "billingbudgets": environment.budget is not None,
         "cloudbilling": environment.project.mode == "create",
-        "cloudkms": environment.keys.mode != "none",
+        "cloudkms": environment.keys.mode != "none" or bool(environment.approvers),
         "cloudscheduler": environment.monitoring.schedule is not None,
         "dataflow": environment.training.dataflow is not None,
         "dns": network.mode == "create",

@@ -10,8 +10,9 @@ from environments import Names
 from environments.tasks import Tasks
 from infra.components.prediction_alert import series as of_endpoints
 from infra.components.series import Series
+from releases.breakglass import TITLE
 
-Word = Literal["latency", "accuracy", "failed-runs", "retirement", "undelivered", "cost"]
+Word = Literal["latency", "accuracy", "failed-runs", "retirement", "undelivered", "cost", "break-glass"]
 
 GIB = 2**30
 DAYS_BEFORE_RETIREMENT = 60
@@ -22,6 +23,14 @@ FAILED_RUN = 'resource.type = "aiplatform.googleapis.com/PipelineJob" AND jsonPa
 """Which log entries say that a pipeline's run has failed.
 https://cloud.google.com/vertex-ai/docs/pipelines/logging"""
 PIPELINE = "jsonPayload.pipelineName"
+
+BREAK_GLASS = (
+    'resource.type = "service_account" AND protoPayload.methodName = "google.iam.admin.v1.SetIAMPolicy" '
+    f'AND protoPayload.serviceData.policyDelta.bindingDeltas.condition.title = "{TITLE}"'
+)
+"""Which entries of the audit log say that somebody was let past the approvals, by our command or by hand.
+https://cloud.google.com/iam/docs/audit-logging/examples-service-accounts"""
+WHO = "protoPayload.authenticationInfo.principalEmail"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,12 +160,34 @@ def watched(names: Names, tasks: Tasks) -> dict[Word, Watched]:
             ),
             what_to_do=COST.format(replicas=replicas, gib=limits.scanned_gib_a_day),
         ),
+        "break-glass": Watched(
+            severity="CRITICAL",
+            lines=(
+                Line(
+                    name="people who were let past the approvals",
+                    series=Series(
+                        filter=f'metric.type = "{broken_glass(names)}" AND resource.type = "service_account"',
+                        period="60s",
+                        aligner="ALIGN_DELTA",
+                        reducer="REDUCE_SUM",
+                        group_by=["metric.label.principal"],
+                    ),
+                    threshold=0,
+                ),
+            ),
+            what_to_do=GLASS.format(environment=environment.name),
+        ),
     }
 
 
 def failed_runs(names: Names) -> str:
     """Type of the metric that counts failed runs."""
     return f"logging.googleapis.com/user/{names.name('failed-runs')}"
+
+
+def broken_glass(names: Names) -> str:
+    """Type of the metric that counts emergency grants."""
+    return f"logging.googleapis.com/user/{names.name('break-glass')}"
 
 
 def written(metric: str) -> str:
@@ -211,3 +242,9 @@ Something is paid for that nobody planned: more than {replicas:g} replicas are d
 1. List what is deployed to the endpoints. A version without traffic that no canary is about to use can go.
 2. Find the query in `INFORMATION_SCHEMA.JOBS`: a filter on the partitioning column is the usual cure.
 3. If it is meant, raise the line in the environment's file."""
+GLASS = """\
+Somebody may act as the identity that applies, without an approval and for some hours.
+
+1. The ledger says who and why: `playbook drift --env {environment}`. If it says nothing, the grant was made by hand: take it away.
+2. When the emergency is over, look at what was changed by hand, and bring it into the code, or undo it.
+3. Somebody else closes it: `playbook break-glass --env {environment} --close`."""

@@ -1,14 +1,18 @@
 """`python -m pipelines.compile --env dev --out training.yaml`: writes the specification that Vertex AI runs."""
 
 import argparse
+import hashlib
 import json
 import os
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import yaml
 from kfp import compiler
 
 from environments import ConfigurationError, Names, load, organisation, tasks
@@ -43,6 +47,37 @@ def write(names: Names, out: Path, digests: Mapping[str, str] | None = None, def
         compiler.Compiler().compile(pipeline, str(partial))
     os.replace(partial, out)
     return out
+
+
+def compiled(names: Names, digests: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Pipeline → its specification for an environment, as Vertex AI is given it.
+
+    Args:
+        names: names of the environment.
+        digests: image name → `sha256:…`.
+    """
+    with tempfile.TemporaryDirectory(prefix="compiled-") as folder:
+        written = {name: write(names, Path(folder, f"{name}.yaml"), digests, definition) for name, definition in DEFINITIONS.items()}
+        # A second document, where there is one, is for other platforms.
+        return {name: next(yaml.safe_load_all(path.read_text(encoding="utf-8"))) for name, path in written.items()}
+
+
+def canonical(specification: Mapping[str, Any]) -> bytes:
+    """The same bytes for a specification that was compiled, and for the same read back from a run, where numbers are all floats."""
+    return json.dumps(_plain(specification), sort_keys=True, separators=(",", ":")).encode()
+
+
+def digest(specification: Mapping[str, Any]) -> str:
+    """SHA-256 of a specification."""
+    return hashlib.sha256(canonical(specification)).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def main() -> int:

@@ -10,7 +10,27 @@ import signal
 import sys
 from types import FrameType
 
-COMMANDS = ("loop", "run", "env", "price", "preflight", "adopt", "restore", "sleep", "sweep", "setup", "doctor")
+COMMANDS = (
+    "loop",
+    "run",
+    "env",
+    "price",
+    "preflight",
+    "review",
+    "approve",
+    "break-glass",
+    "drift",
+    "adopt",
+    "restore",
+    "release",
+    "promote",
+    "rollback",
+    "releases",
+    "sleep",
+    "sweep",
+    "setup",
+    "doctor",
+)
 ROOMS = {"environments", "releases", "infra", "ml", "serving", "pipelines", "playbook"}
 
 TRANSPORTS = {"requests", "urllib3", "httpx", "httpcore"}
@@ -22,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="playbook", description="Gemini Vision and NLP on Google Cloud, on your laptop and for real.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        importlib.import_module(f"playbook.commands.{name}").add(commands)
+        importlib.import_module(f"playbook.commands.{name.replace('-', '_')}").add(commands)
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _end)
     try:

@@ -1,11 +1,10 @@
-"""Cloud Build: no container is built here, since the image table says what each image runs; the images get their digests.
+"""Cloud Build: no container is built here, since the image table says what each image runs; what is pushed holds one line of text.
 
 Connections, repositories and triggers are kept; no event of a repository reaches them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import uuid
 from dataclasses import replace
@@ -19,12 +18,13 @@ if TYPE_CHECKING:
 
 TRIGGERS = "projects.locations.triggers"
 short_name("cloudbuild", "BuildTrigger")
+ADDRESS = re.compile(r"([a-z0-9-]+)-docker\.pkg\.dev/([^/]+)/([^/]+)/([^:@]+):([^:@]+)")
 NOT_BUILT = "Nothing was built: the local Google Cloud runs the entry points of its image table."
 
 
 @on("cloudbuild", "projects.locations.builds.create")
 async def create(call: Call, cloud: Cloud) -> Json:
-    """Ends at once: each image that is named in the table gets the digest of its address, substitutions filled in."""
+    """Ends at once: each image that is named in the table is pushed, substitutions filled in; all that it holds says what it is."""
     source = call.body.get("source", {}).get("storageSource")
     if source and cloud.objects.get(source["bucket"], source["object"]) is None:
         raise Refusal(404, "NOT_FOUND", f"gs://{source['bucket']}/{source['object']} does not exist, so there is no source to build.")
@@ -35,7 +35,7 @@ async def create(call: Call, cloud: Cloud) -> Json:
     operation = cloud.resources.create(call)
     build = operation["response"]
     del build["@type"]
-    images = [{"name": address, "digest": f"sha256:{hashlib.sha256(address.encode()).hexdigest()}"} for address in addresses]
+    images = [{"name": address, "digest": _pushed(cloud, address)} for address in addresses]
     build |= {"status": "SUCCESS", "statusDetail": NOT_BUILT, "startTime": now(), "finishTime": now(), "results": {"images": images}}
     cloud.store.of("cloudbuild").put(build["name"], "Build", build)
     return cloud.operations.done(call, build, "Build", {"build": build}, "google.devtools.cloudbuild.v1.BuildOperationMetadata")
@@ -45,6 +45,16 @@ def _value(values: Json, name: str) -> str:
     if name not in values:
         raise Refusal(400, "INVALID_ARGUMENT", f"generic::invalid_argument: key {name!r} in the template is not a valid substitution.")
     return str(values[name])
+
+
+def _pushed(cloud: Cloud, address: str) -> str:
+    """The digest of the image that was pushed to `REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:TAG`."""
+    match = ADDRESS.fullmatch(address)
+    if match is None:
+        raise Refusal(400, "INVALID_ARGUMENT", f"{address!r} is no address in Artifact Registry with a tag. Nothing was built.")
+    region, project, repository, image, tag = match.groups()
+    name = f"projects/{project}/locations/{region}/repositories/{repository}"
+    return cloud.containers.tag(name, image, tag) or cloud.containers.make(name, image, tag, NOT_BUILT)
 
 
 @completes("cloudbuild", "Connection")

@@ -29,19 +29,33 @@ defaults(
 @completes("cloudkms", "CryptoKey")
 def crypto_key(call: Call, cloud: Cloud, name: str, key: Json) -> None:
     """A key is born with version 1, the primary one of a symmetric key. Keys and rings can never be deleted."""
+    if key["purpose"] != "ENCRYPT_DECRYPT" and ("rotationPeriod" in key or "nextRotationTime" in key):
+        raise Refusal(400, "INVALID_ARGUMENT", f"A key whose purpose is {key['purpose']} is not rotated by itself.")
+    algorithm = key.get("versionTemplate", {}).get("algorithm", ALGORITHM)
+    if call.verb == "create" and (key["purpose"] == "ENCRYPT_DECRYPT") != (algorithm == ALGORITHM):
+        raise Refusal(400, "INVALID_ARGUMENT", f"The algorithm {algorithm} does not fit a key whose purpose is {key['purpose']}.")
     if call.verb != "create" or call.one("skipInitialVersionCreation") == "true":
         return
     version = {
         "name": f"{name}/cryptoKeyVersions/1",
         "state": "ENABLED",
         "protectionLevel": key["versionTemplate"].get("protectionLevel", "SOFTWARE"),
-        "algorithm": key["versionTemplate"].get("algorithm", ALGORITHM),
+        "algorithm": algorithm,
         "createTime": key["createTime"],
         "generateTime": key["createTime"],
     }
     cloud.store.of("cloudkms").put(version["name"], "CryptoKeyVersion", version)
     if key["purpose"] == "ENCRYPT_DECRYPT":
         key["primary"] = version
+
+
+@on("cloudkms", f"{KEYS}.cryptoKeyVersions.create")
+async def create_key_version(call: Call, cloud: Cloud) -> Json:
+    """Versions are numbered from 1."""
+    key = cloud.resources.load(call, call.name.rpartition("/")[0])
+    name = f"{call.name}/{1 + len(cloud.store.of('cloudkms').list(call.name))}"
+    version = {"name": name, "state": "ENABLED", **key["versionTemplate"], "createTime": now(), "generateTime": now()}
+    return cloud.resources.save(call, name, version, "CryptoKeyVersion")
 
 
 @on("cloudkms", f"{KEYS}.cryptoKeyVersions.destroy")

@@ -1,4 +1,4 @@
-"""The bucket of plans and releases: what was reviewed is what can be applied, and stays as evidence."""
+"""The bucket of releases, reviews and the ledger: what was done, and with whose consent, stays as evidence."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +17,6 @@ from constructs import Construct
 
 from infra.components.bucket import SECONDS_PER_DAY, rule
 
-PLANS = "plans/"
-"""Prefix of the saved plans, which are worth nothing once they were applied but are evidence for as long as they are retained."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseBucketProps:
@@ -32,6 +29,7 @@ class ReleaseBucketProps:
     log_bucket: str
     """Name of the bucket that is told of every access."""
     retention_days: int
+    """How long nothing can be deleted, where the bucket is protected."""
     soft_delete_days: int
     deletion_protection: bool
     adders: Mapping[str, str]
@@ -41,7 +39,7 @@ class ReleaseBucketProps:
 
 
 class ReleaseBucket(Construct):
-    """Creates one private bucket whose objects can be neither replaced nor deleted before their time.
+    """Creates one private bucket whose objects nobody of ours can replace or delete, and where it is protected nobody before their time.
 
     Deliberately keeps no versions, since there is never a second one, and does not lock the retention: a lock can never be undone, so
     that a person sets it, once the time has proved right.
@@ -49,7 +47,7 @@ class ReleaseBucket(Construct):
 
     def __init__(self, scope: Construct, id: str, props: ReleaseBucketProps) -> None:
         super().__init__(scope, id)
-        bucket = StorageBucket(
+        self.bucket = bucket = StorageBucket(
             self,
             "bucket",
             name=props.name,
@@ -58,11 +56,11 @@ class ReleaseBucket(Construct):
             public_access_prevention="enforced",
             encryption=StorageBucketEncryption(default_kms_key_name=props.kms_key) if props.kms_key else None,
             logging=StorageBucketLogging(log_bucket=props.log_bucket, log_object_prefix=props.name),
-            retention_policy=StorageBucketRetentionPolicy(retention_period=props.retention_days * SECONDS_PER_DAY),
-            lifecycle_rule=[
-                rule("AbortIncompleteMultipartUpload", StorageBucketLifecycleRuleCondition(age=7)),
-                rule("Delete", StorageBucketLifecycleRuleCondition(age=props.retention_days, matches_prefix=[PLANS])),
-            ],
+            # What can be destroyed with its bucket cannot be kept from being deleted.
+            retention_policy=StorageBucketRetentionPolicy(retention_period=props.retention_days * SECONDS_PER_DAY)
+            if props.deletion_protection
+            else None,
+            lifecycle_rule=[rule("AbortIncompleteMultipartUpload", StorageBucketLifecycleRuleCondition(age=7))],
             soft_delete_policy=StorageBucketSoftDeletePolicy(retention_duration_seconds=props.soft_delete_days * SECONDS_PER_DAY),
             force_destroy=not props.deletion_protection,
             lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if props.deletion_protection else None,

@@ -1,12 +1,15 @@
 """Monthly price of an idle environment, per stack, never as one number: least, expected, most, and what has no price here."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from environments.tasks import Tasks
 from infra.policies.subject import SynthesisedStack
-from infra.price.book import Book
+from infra.price.book import Book, Price
 from infra.price.quantities import Unpriced, Use, replicas, used
+
+GRANT = re.compile(r"_iam_(member|binding|policy|audit_config)$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +80,7 @@ def idle(stacks: Sequence[SynthesisedStack], book: Book, tasks: Tasks) -> Idle:
                 gaps.append(Gap(stack=stack.id, address=resource.address, reason=str(reason)))
                 continue
             if found is None:
-                if resource.type not in book.free:
+                if not is_free(resource.type, book):
                     gaps.append(
                         Gap(stack=stack.id, address=resource.address, reason=f"{resource.type} is neither priced nor known as free")
                     )
@@ -98,13 +101,11 @@ def idle(stacks: Sequence[SynthesisedStack], book: Book, tasks: Tasks) -> Idle:
 
 def _price(stack: str, address: str, uses: Iterable[Use], book: Book, lines: list[Line], gaps: list[Gap]) -> None:
     for use in uses:
-        # Vertex AI bills the parts of a serving machine as Compute Engine does, with a surcharge.
-        surcharge = book.price("vertex-surcharge", use.region) if use.sku.startswith("vertex-") else None
-        price = book.price(use.sku.removeprefix("vertex-"), use.region)
-        if price is None:
+        found = unit_price(use.sku, use.region, book)
+        if found is None:
             gaps.append(Gap(stack=stack, address=address, reason=f"the price book has no {use.sku} for {use.region}"))
             continue
-        usd = price.usd * (1 + (surcharge.usd if surcharge else 0))
+        usd, price = found
         lines.append(
             Line(
                 stack=stack,
@@ -116,3 +117,16 @@ def _price(stack: str, address: str, uses: Iterable[Use], book: Book, lines: lis
                 confidence=price.confidence,
             )
         )
+
+
+def unit_price(sku: str, region: str, book: Book) -> tuple[float, Price] | None:
+    """US dollars for one unit, and the price that they follow from; None where the book has none."""
+    # Vertex AI bills the parts of a serving machine as Compute Engine does, with a surcharge.
+    surcharge = book.price("vertex-surcharge", region) if sku.startswith("vertex-") else None
+    price = book.price(sku.removeprefix("vertex-"), region)
+    return None if price is None else (price.usd * (1 + (surcharge.usd if surcharge else 0)), price)
+
+
+def is_free(type_: str, book: Book) -> bool:
+    """Whether a resource of the type costs nothing by being there, as a grant of any kind does."""
+    return type_ in book.free or GRANT.search(type_) is not None

@@ -17,7 +17,7 @@ from infra.components.bucket import Bucket, BucketProps
 from infra.components.image_repository import ImageRepository, ImageRepositoryProps
 from infra.components.managed_dataset import ManagedDataset, ManagedDatasetProps
 from infra.components.table import Column, Table, TableProps
-from infra.duties import duties
+from infra.duties import duties, promoters
 from infra.stacks.base import Stack
 
 LOG_DELIVERY = "group:cloud-storage-analytics@google.com"
@@ -50,6 +50,9 @@ DATASET: dict[str, tuple[Duty, ...]] = {
     "roles/bigquery.dataViewer": ("training", "workbench"),
 }
 
+RELEASED: tuple[Purpose, ...] = ("raw", "models")
+"""What the environment that takes releases on from here copies, beside images and what the release bucket holds."""
+
 IMAGE_WRITERS: tuple[Duty, ...] = ("builder",)
 IMAGE_READERS: tuple[Duty, ...] = ("pipelines", "training", "serving", "workbench", "dataflow")
 
@@ -75,7 +78,7 @@ class DataStack(Stack):
                 location=self.environment.region,
                 kms_key=names.key("data"),
                 deletion_protection=self.environment.data.deletion_protection,
-                readers=self._members(IMAGE_READERS),
+                readers={**self._members(IMAGE_READERS), **promoters(names)},
                 writers=self._members(IMAGE_WRITERS),
             ),
         )
@@ -113,7 +116,7 @@ class DataStack(Stack):
                 public=purpose == "web" and self.environment.web.domain is not None,
                 cool_after_days=access.cool_after_days,
                 expire_after_days=access.expire_after_days,
-                readers=self._members(access.readers),
+                readers={**self._members(access.readers), **(promoters(self.names) if purpose in RELEASED else {})},
                 writers=self._members(access.writers),
                 adders={},
             ),

@@ -1,4 +1,4 @@
-"""How a commit reaches the environment: the repository, what plans and applies it, and where plans and releases are kept."""
+"""How a commit reaches the environment: where plans, releases and the ledger are kept, the repository, what plans and applies it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,8 +10,10 @@ from environments.names import Duty
 from environments.tasks import Tasks
 from infra.components.acting_as import ActingAs, ActingAsProps
 from infra.components.build_trigger import BuildTrigger, BuildTriggerProps
+from infra.components.plan_bucket import PlanBucket, PlanBucketProps
 from infra.components.release_bucket import ReleaseBucket, ReleaseBucketProps
 from infra.components.repository_link import RepositoryLink, RepositoryLinkProps
+from infra.duties import promoters
 from infra.stacks.base import Stack
 
 Word = Literal["review", "plan", "apply"]
@@ -38,21 +40,21 @@ BUILDS: dict[Word, Build] = {
 
 
 class DeliveryStack(Stack):
-    """Creates the link to the repository, a trigger each for review, plan and apply, and the release bucket.
+    """Creates the buckets of releases and of plans, and where builds deliver the link to the repository and a trigger each for review,
+    plan and apply.
 
     Deliberately has no trigger that deploys a model: a model release is born in the environment, passes its gates there and is rolled
     out by the pipelines. Nor has it workers of its own, which google 6.50.0 would leave outside the network. The identities are the
-    foundation's; here they are granted what they need on the bucket, and nothing else.
+    foundation's; here they, and the people who approve, are granted what they need on the buckets, and nothing else.
     """
 
     def __init__(self, scope: Construct, id: str, *, names: Names, tasks: Tasks) -> None:
         super().__init__(scope, id, names=names, tasks=tasks)
         delivery, region = self.environment.delivery, self.environment.region
-        if not delivery.enabled:
-            return
         plan, apply = (f"serviceAccount:{names.service_account(duty)}" for duty in ("plan", "apply"))
         builder = f"serviceAccount:{names.service_account('builder')}"
-        ReleaseBucket(
+        approvers = {f"approver-{names.approver_key_id(person)}": f"user:{person}" for person in self.environment.approvers}
+        releases = ReleaseBucket(
             self,
             "releases",
             ReleaseBucketProps(
@@ -63,10 +65,33 @@ class DeliveryStack(Stack):
                 retention_days=delivery.retention_days,
                 soft_delete_days=self.environment.data.soft_delete_days,
                 deletion_protection=self.environment.data.deletion_protection,
-                adders={"plan": plan, "builder": builder},
-                readers={"apply": apply},
+                adders={"plan": plan, "builder": builder, "apply": apply, **approvers},
+                readers={"plan": plan, "apply": apply, **approvers, **promoters(names)},
             ),
         )
+        plans = PlanBucket(
+            self,
+            "plans",
+            PlanBucketProps(
+                name=names.plan_bucket,
+                location=self.environment.data_location,
+                kms_key=names.key("releases"),
+                log_bucket=names.bucket("logs"),
+                deletion_protection=self.environment.data.deletion_protection,
+                planner=plan,
+                applier=apply,
+            ),
+        )
+        # The bootstrap has made both, since the first plan too has to be approved.
+        self.add_override(
+            "import",
+            [
+                {"to": f"{made.bucket.terraform_resource_type}.{made.bucket.friendly_unique_id}", "id": name}
+                for made, name in ((releases, names.release_bucket), (plans, names.plan_bucket))
+            ],
+        )
+        if not delivery.enabled:
+            return
         link = RepositoryLink(
             self,
             "link",

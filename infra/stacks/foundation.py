@@ -1,4 +1,4 @@
-"""The project and what holds for everything in it: APIs, identities, keys, audit logs, a budget, organisation policies, secrets."""
+"""The project and what holds for everything in it: APIs, identities, keys, approvers, audit logs, a budget, policies, secrets."""
 
 from collections.abc import Sequence
 
@@ -14,6 +14,7 @@ from environments.schema import KeyPurpose
 from environments.tasks import Tasks
 from infra import github, services
 from infra.components.acting_as import ActingAs, ActingAsProps
+from infra.components.approvers import Approvers, ApproversProps
 from infra.components.audit_logs import AuditLogs, AuditLogsProps
 from infra.components.budget import Budget, BudgetProps
 from infra.components.federation import FederatedAccess, FederatedAccessProps, Federation, FederationProps
@@ -31,12 +32,14 @@ SECRET_READERS: tuple[Agent, ...] = ("cloudbuild",)
 
 
 class FoundationStack(Stack):
-    """Creates (or uses) the project, its APIs, identities with their project roles, keys, audit logs, budget, policies and secrets.
+    """Creates (or uses) the project, its APIs, identities with their project roles, keys, the approvers' too, audit logs, budget, policies
+    and secrets.
 
     What must exist before Terraform can run at all, `make bootstrap` makes and this stack adopts: the project, the plan and apply
-    identities, and the pool through which GitHub becomes them. Deliberately creates no bucket for its own state, no default network, no
-    key of an account, and no value of a secret. An API is never disabled on destroy, since somebody else's work in a used project may
-    need it; Google's service agents are made by the bootstrap, since the provider has no resource for them, and get their roles here.
+    identities, the pool through which GitHub becomes them, and the keys with which people approve plans. Deliberately creates no bucket
+    for its own state, no default network, no key of an account, and no value of a secret. An API is never disabled on destroy, since
+    somebody else's work in a used project may need it; Google's service agents are made by the bootstrap, since the provider has no
+    resource for them, and get their roles here.
     """
 
     def __init__(self, scope: Construct, id: str, *, names: Names, tasks: Tasks) -> None:
@@ -53,6 +56,7 @@ class FoundationStack(Stack):
         self._apply_attaches(identities)
         self._federation(identities)
         users = self._keys()
+        self._approvers(identities)
         self._secrets(users)
         self._audit_logs()
         self._budget()
@@ -173,6 +177,28 @@ class FoundationStack(Stack):
             purpose: KeyUsers(self, f"{purpose}-key", KeyUsersProps(key=ids[purpose], members=self._members(agents)))
             for purpose, agents in users.items()
         }
+
+    def _approvers(self, identities: dict[Duty, Identity]) -> None:
+        """The bootstrap has made ring and keys, since the first plan too has to be approved."""
+        people, names = self.environment.approvers, self.names
+        if not people:
+            return
+        ours = Approvers(
+            self,
+            "approvers",
+            ApproversProps(
+                project=self._project,
+                location=self.environment.region,
+                ring=names.approval_ring,
+                people={names.approver_key_id(person): person for person in people},
+                verifiers={duty: identities[duty].account.member for duty in BOOTSTRAPPED},
+                deletion_protection=self._protected,
+                depends_on=[self._apis["cloudkms"]],
+            ),
+        )
+        self._adopt(ours.ring, f"{names.location}/keyRings/{names.approval_ring}")
+        for person in people:
+            self._adopt(ours.keys[names.approver_key_id(person)], names.approver_key(person))
 
     def _members(self, agents: Sequence[Agent]) -> dict[str, str]:
         return {agent: f"serviceAccount:{self.names.service_agent(agent)}" for agent in agents}

@@ -20,7 +20,7 @@ from infra.components.series import Series
 from infra.components.subscription import DeadLetters, Subscription, SubscriptionProps
 from infra.components.topic import Topic, TopicProps
 from infra.stacks.base import Stack
-from infra.watched import FAILED_RUN, PIPELINE, Watched, Word, watched, written
+from infra.watched import BREAK_GLASS, FAILED_RUN, PIPELINE, WHO, Watched, Word, watched, written
 
 IDS: dict[Reader, str] = {"retraining": "retraining-events", "monitoring": "monitoring-requests", "undelivered": "undelivered-letters"}
 """Subscription → construct id."""
@@ -155,7 +155,15 @@ class MonitoringStack(Stack):
             label="pipeline",
             field=PIPELINE,
         )
+        glass = LogCounterProps(
+            name=names.name("break-glass"),
+            description="Grants that let somebody past the approvals.",
+            filter=BREAK_GLASS,
+            label="principal",
+            field=WHO,
+        )
         return {
+            "break-glass": LogCounter(self, "break-glass-log", glass).metric,
             "accuracy": Gauge(self, "accuracy-loss", accuracy).descriptor,
             "retirement": Gauge(self, "model-days-left", retirement).descriptor,
             "failed-runs": LogCounter(self, "failed-run-log", failed).metric,

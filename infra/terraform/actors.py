@@ -44,16 +44,16 @@ def steps(names: Names, google: Google) -> Iterator[Step]:
         yield _made(google, providers, "workloadIdentityPoolProviderId", github.PROVIDER, "federation provider", trusted)
     for duty in BOOTSTRAPPED:
         wanted = [{"role": role, "member": _member(names, duty)} for role in DUTIES[duty].roles]
-        yield _granted(google, f"roles of {names.service_account_id(duty)}", PROJECT, f"projects/{names.project}", wanted)
+        yield granted(google, f"roles of {names.service_account_id(duty)}", PROJECT, f"projects/{names.project}", wanted)
         account = Grant(api=IAM, resource="{service_account_id}", style="post")
         becomes = [{"role": "roles/iam.workloadIdentityUser", "member": who} for who in github.principals(names).get(duty, {}).values()]
         path = f"projects/{names.project}/serviceAccounts/{names.service_account(duty)}"
-        yield _granted(google, f"workflows that are {names.service_account_id(duty)}", account, path, becomes)
+        yield granted(google, f"workflows that are {names.service_account_id(duty)}", account, path, becomes)
     states: list[dict[str, Any]] = [
         {"role": "roles/storage.objectViewer", "member": _member(names, "plan")},
         {"role": "roles/storage.objectUser", "member": _member(names, "plan"), "condition": [LOCKS]},
     ]
-    yield _granted(google, "states that plans read", BUCKET, f"b/{names.state_bucket}", states)
+    yield granted(google, "states that plans read", BUCKET, f"b/{names.state_bucket}", states)
 
 
 def _member(names: Names, duty: Duty) -> str:
@@ -78,7 +78,9 @@ def _made(google: Google, collection: str, parameter: str, id_: str, what: str, 
     return Step(f"{what} {id_}", lambda: "" if found(google, f"{collection}/{id_}") else MISSING, make)
 
 
-def _granted(google: Google, what: str, grant: Grant, path: str, wanted: list[dict[str, Any]]) -> Step:
+def granted(google: Google, what: str, grant: Grant, path: str, wanted: list[dict[str, Any]]) -> Step:
+    """Grants on one resource, beside those that are there."""
+
     def lacking() -> str:
         try:
             policy = grants.fetch(google, grant, path)
@@ -87,7 +89,7 @@ def _granted(google: Google, what: str, grant: Grant, path: str, wanted: list[di
                 raise
             policy = {}
         missing = [values["role"] for values in wanted if not grants.has(grant, policy, values)]
-        return f"to be granted: {', '.join(missing)}" if missing else ""
+        return f"to be granted: {', '.join(dict.fromkeys(missing))}" if missing else ""
 
     def edit(policy: grants.Policy) -> bool:
         added = [grants.add(grant, policy, values) for values in wanted]

@@ -1,13 +1,14 @@
-"""What must exist before Terraform can: the project, its APIs, Google's service agents, the state bucket, and who plans and applies.
+"""What must exist before Terraform can: the project, its APIs, Google's service agents, the state bucket, who plans and applies, and what
+approvals are given with.
 
-Whatever of it Terraform has a resource for, the foundation stack adopts. A second run finds everything and changes nothing.
+Whatever of it Terraform has a resource for, the stacks adopt. A second run finds everything and changes nothing.
 """
 
 import time
 from collections.abc import Callable, Sequence
 
 from environments import Names
-from infra.terraform import actors, enabled, project, restored, state
+from infra.terraform import actors, consent, enabled, project, restored, state
 from infra.terraform.rest import Google, Refused
 from infra.terraform.step import MISSING
 
@@ -30,6 +31,7 @@ def lay(names: Names, google: Google, say: Callable[[str], None]) -> bool:
         bucket,
         *restored.steps(names, google),
         *actors.steps(names, google),
+        *consent.steps(names, google),
     ]
     todo = [(step, lacking) for step in steps if (lacking := step.lacking())]
     for step, lacking in todo:

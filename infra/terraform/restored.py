@@ -21,7 +21,9 @@ def steps(names: Names, google: Google) -> Iterator[Step]:
     """What of these was deleted."""
     environment = names.environment
     if environment.keys.mode == "create":
-        yield _keys(names, google)
+        yield _keys(names, google, names.key_ring)
+    if environment.approvers:
+        yield _keys(names, google, names.approval_ring)
     if environment.audit.sink.mode == "create":
         yield _restorable(google, "log bucket", f"{LOGGING}/{names.location}/buckets/{names.audit_logs}")
     if environment.federation.mode == "create":
@@ -41,9 +43,9 @@ def _restorable(google: Google, what: str, url: str) -> Step:
     return Step(f"{what} {url.rpartition('/')[2]}", lacking, make)
 
 
-def _keys(names: Names, google: Google) -> Step:
-    """The versions of our keys that are scheduled for destruction: everything in the project is encrypted with them."""
-    ring = f"{KMS}/{names.location}/keyRings/{names.key_ring}"
+def _keys(names: Names, google: Google, name: str) -> Step:
+    """The versions of our keys in a ring that are scheduled for destruction: everything is encrypted, or approved, with them."""
+    ring = f"{KMS}/{names.location}/keyRings/{name}"
 
     def scheduled() -> list[str]:
         keys = (found(google, f"{ring}/cryptoKeys") or {}).get("cryptoKeys", [])
@@ -59,4 +61,4 @@ def _keys(names: Names, google: Google) -> Step:
             google.call("POST", f"{KMS}/{version}:restore", None, {})
             google.call("PATCH", f"{KMS}/{version}", {"updateMask": "state"}, {"state": "ENABLED"})
 
-    return Step(f"keys of {names.key_ring}", lacking, make)
+    return Step(f"keys of {name}", lacking, make)

@@ -10,27 +10,33 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from environments import Names, load, load_all, tasks
 from environments.clients import Clients
 from infra import app
 from infra.policies.review import REMEDY, breaches
-from infra.terraform import binary, endpoints, existing, groundwork, providers, state
+from infra.terraform import approved, binary, endpoints, existing, groundwork, kept, providers, state
 from infra.terraform.binary import Binary
 from infra.terraform.child import Children, Interrupted
 from infra.terraform.errors import TerraformFailed
 from infra.terraform.providers import Source
 from infra.terraform.rest import Google, Refused
-from infra.terraform.stack import APPLIED, CONFIGURATION, Counts, Stack, digest, write
+from infra.terraform.stack import APPLIED, CONFIGURATION, Counts, Origin, Stack, digest, write
 from infra.terraform.standin.types import table
+from releases import commit, ledger
+from releases.digest import Planned
+from releases.ledger import Entry, LedgerError
 
 if TYPE_CHECKING:
     from google.cloud import storage
 
 FOLDER = providers.STATE / "terraform"
+ROOT = providers.STATE.parent
 TOGETHER = 2
 CHANGING = ("apply", "destroy")
+AT_ONCE = ("plan", "review", "show", "keep", "adopt", "validate")
+"""What changes no stack, so that none waits for another."""
 HELD_TO_POLICIES = ("plan", "adopt", "apply")
 """A destroy takes away what breaks a policy, and is never refused for it."""
 Say = Callable[[str], None]
@@ -66,6 +72,23 @@ class Result:
     terraform: str
     provider: str
     error: str = ""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A saved plan.
+
+    Attributes:
+        document: what `terraform show -json` says of it; it holds secrets.
+        planned: what identifies it.
+        by: e-mail of who made it; empty where nobody has to know.
+        folder: the stack's working folder, with the configuration that it was made from.
+    """
+
+    document: dict[str, Any]
+    planned: Planned
+    by: str
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -122,32 +145,118 @@ def plan(
         say: where progress goes.
         rehearsal: the local Google Cloud answers, whatever the environment's file says; the state bucket is made there first.
     """
+    return _plan("plan", environment, stacks, folder, say, rehearsal)
+
+
+def plan_for_review(
+    environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error, rehearsal: bool = False
+) -> list[Result]:
+    """The same also where a policy is broken: that is what the review has to tell, and an apply refuses it all the same."""
+    return _plan("review", environment, stacks, folder, say, rehearsal)
+
+
+def _plan(verb: str, environment: str, stacks: Sequence[str], folder: Path, say: Say, rehearsal: bool) -> list[Result]:
     _bootstrap_rehearsal(environment, say, rehearsal)
-    return _run("plan", environment, stacks, folder, say, lambda stack: stack.plan(say_changes=True))
+    clients, origin = Clients.of(environment), Origin()
+    if clients.names.environment.protected:
+        origin = Origin(commit=commit.of(ROOT).id, by=clients.principal())
+    return _run(verb, environment, stacks, folder, say, lambda stack: stack.plan(say_changes=True, origin=origin))
+
+
+def shown(
+    environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error
+) -> tuple[list[Result], dict[str, Saved]]:
+    """Read the saved plan of each stack; what cannot be read is a failed result.
+
+    Args:
+        environment: its name.
+        stacks: names such as `serving`; none means all.
+        folder: working folders, in which `plan` left the plans.
+        say: where progress goes.
+    """
+    found: dict[str, Saved] = {}
+
+    def work(stack: Stack) -> Counts:
+        counts = stack.planned()
+        found[stack.id] = Saved(stack.shown(), stack.identity(), str(stack.made_from().get("by", "")), stack.folder)
+        return counts
+
+    results = _run("show", environment, stacks, folder, say, work)
+    return results, found
+
+
+def keep(
+    environment: str, report: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error
+) -> tuple[list[Result], Entry | None]:
+    """Put the saved plan of each stack where whoever applies it finds it, and tell the ledger; nothing is told when one is lacking.
+
+    Args:
+        environment: its name.
+        report: digest of the review of these plans.
+        stacks: names such as `serving`; none means all.
+        folder: working folders.
+        say: where progress goes.
+    """
+    clients, run = Clients.of(environment), kept.run_id()
+    found: dict[str, kept.Kept] = {}
+
+    def work(stack: Stack) -> Counts:
+        counts = stack.planned()
+        found[stack.id] = kept.keep(clients, stack, run)
+        return counts
+
+    results = _run("keep", environment, stacks, folder, say, work)
+    if any(result.status != "done" for result in results):
+        return results, None
+    return results, kept.written_down(clients, found, report)
 
 
 def apply(
     environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error, rehearsal: bool = False
 ) -> list[Result]:
-    """Plan each stack and apply that very plan; in a protected environment, apply the plan that was saved and reviewed before.
+    """Plan each stack and apply that very plan; in a protected environment, apply the plan that was approved before.
 
     Args:
         environment: its name.
         stacks: names such as `serving`; none means all.
         folder: working folders.
         say: where progress goes.
-        rehearsal: the local Google Cloud answers, whatever the environment's file says; there the provider stand-in may change things.
+        rehearsal: the local Google Cloud answers, whatever the environment's file says; there the provider stand-in may change things, and
+            a plan of a protected environment needs an approval only where plans were kept for one.
 
     Raises:
         TerraformFailed: when the stand-in would change something at Google's address.
+        LedgerError: when the ledger of a protected environment is broken.
     """
-    protected = Clients.of(environment).names.environment.protected
+    clients = Clients.of(environment)
+    protected = clients.names.environment.protected
+    if protected:
+        entries = ledger.entries(clients)
+        alone = providers.rehearsed(clients.names.environment, rehearsal, os.environ)
+        if not alone or any(entry.kind in ("plan", "approval") for entry in entries):
+            gate = approved.Gate(clients=clients, commit=commit.of(ROOT), entries=entries)
+            return _run("apply", environment, stacks, folder, say, lambda stack: approved.apply(gate, stack), rehearsal)
 
     def work(stack: Stack) -> Counts:
         counts = stack.planned() if protected else stack.plan()
         return counts if counts.nothing else stack.apply(adopt=not protected)
 
-    return _run("apply", environment, stacks, folder, say, work, rehearsal)
+    results = _run("apply", environment, stacks, folder, say, work, rehearsal)
+    _written_down(clients, results, say)
+    return results
+
+
+def _written_down(clients: Clients, results: Sequence[Result], say: Say) -> None:
+    """Tell the ledger what was applied without an approval; where it cannot be told, what was applied stays applied."""
+    changed = {result.stack: asdict(result.counts) for result in results if not result.counts.nothing}
+    if not changed:
+        return
+    try:
+        ledger.append(clients, "apply", {"approval": None, "outcome": "done", "stacks": changed})
+    except LedgerError as error:
+        say(f"the ledger of {clients.names.environment.name} is broken: {error}")
+    except google_errors() as error:
+        say(f"the ledger of {clients.names.environment.name} was not told: {error}")
 
 
 def settled(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER) -> list[Result] | None:
@@ -274,8 +383,8 @@ def _short(names: Names, stack_id: str) -> str:
 
 
 def _order(verb: str, chosen: Sequence[str], needs: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
-    """Stack id → those that must be done before it. A plan changes nothing, so it needs nobody."""
-    if verb in ("plan", "adopt", "validate"):
+    """Stack id → those that must be done before it."""
+    if verb in AT_ONCE:
         return {id_: set() for id_ in chosen}
     if verb == "destroy":
         return {id_: {other for other in chosen if id_ in needs[other]} for id_ in reversed(chosen)}
@@ -346,7 +455,7 @@ def _line(result: Result) -> str:
     if result.error:
         return f"✗ {result.stack}: {result.error}"
     counts = result.counts
-    would = "to " if result.verb in ("plan", "adopt") else ""
+    would = "to " if result.verb in AT_ONCE else ""
     words = [
         f"{number} {would}{word}"
         for number, word in (

@@ -5,7 +5,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from infra.terraform import adoption
 from infra.terraform.binary import Binary
 from infra.terraform.child import Children
 from infra.terraform.errors import TerraformFailed
+from infra.terraform.saved import identity
+from releases.digest import Planned
 
 CONFIGURATION = "cdk.tf.json"
 PLAN = "plan"
@@ -119,6 +121,19 @@ def _planned(change: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Of what a plan is made, and by whom; empty where nobody has to know.
+
+    Attributes:
+        commit: full hash.
+        by: e-mail.
+    """
+
+    commit: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True)
 class Stack:
     """A synthesised stack and what runs it.
 
@@ -188,12 +203,13 @@ class Stack:
         if code:
             raise self._failed("validate", code, events)
 
-    def plan(self, destroy: bool = False, say_changes: bool = False) -> Counts:
+    def plan(self, destroy: bool = False, say_changes: bool = False, origin: Origin = Origin()) -> Counts:
         """Save a plan; what it was made from is written beside it.
 
         Args:
             destroy: of everything.
             say_changes: say what would be done to each resource.
+            origin: of what it is made, and by whom.
 
         Raises:
             TerraformFailed: with Terraform's own words, or when the configuration moved meanwhile.
@@ -212,7 +228,8 @@ class Stack:
         counts = events.counts if code == 2 else Counts()
         for line in sorted(events.planned) if say_changes else ():
             self.say(line)
-        write(self.folder / REVIEWED, json.dumps({"configuration": configuration, "counts": counts.__dict__, "provider": self.provider}))
+        made_from = {"configuration": configuration, "terraform": self.terraform.source, "provider": self.provider, **asdict(origin)}
+        write(self.folder / REVIEWED, json.dumps({**made_from, "counts": asdict(counts)}))
         return counts
 
     def planned(self) -> Counts:
@@ -221,13 +238,7 @@ class Stack:
         Raises:
             TerraformFailed: when there is none, the configuration moved since, or another provider made it.
         """
-        try:
-            made_from = json.loads((self.folder / REVIEWED).read_text())
-        except FileNotFoundError:
-            made_from = None
-        # An apply that was interrupted before Terraform began has used up the plan and not what is beside it.
-        if made_from is None or not (self.folder / PLAN).exists():
-            raise TerraformFailed(f"there is no saved plan of {self.id}. Nothing was changed. Make one and have it reviewed first.")
+        made_from = self.made_from()
         if made_from["configuration"] != self.digest():
             raise TerraformFailed(
                 f"the saved plan of {self.id} is stale: the configuration moved since. Nothing was changed. Plan and review again."
@@ -238,6 +249,29 @@ class Stack:
                 "else than was reviewed. Nothing was changed. Plan and review again."
             )
         return Counts(**made_from["counts"])
+
+    def made_from(self) -> dict[str, Any]:
+        """What the saved plan was made from, by whom, and its counts.
+
+        Raises:
+            TerraformFailed: when there is no plan.
+        """
+        try:
+            made_from: dict[str, Any] = json.loads((self.folder / REVIEWED).read_text())
+        except FileNotFoundError:
+            made_from = {}
+        # An apply that was interrupted before Terraform began has used up the plan and not what is beside it.
+        if not made_from or not (self.folder / PLAN).exists():
+            raise TerraformFailed(f"there is no saved plan of {self.id}. Nothing was changed. Make one and have it reviewed first.")
+        return made_from
+
+    def identity(self) -> Planned:
+        """What identifies the saved plan.
+
+        Raises:
+            TerraformFailed: when there is none, or it does not say what it was made from.
+        """
+        return identity(self.folder / PLAN, self.shown(), self.made_from(), self.id)
 
     def apply(self, adopt: bool) -> Counts:
         """Apply the saved plan, which is then used up.

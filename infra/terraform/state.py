@@ -202,6 +202,17 @@ def state_lock(
             blob.delete(if_generation_match=blob.generation)
 
 
+def current(client: "storage.Client", names: Names, stack: str) -> tuple[str, int]:
+    """Lineage and serial of the state of `stack`; those of no state where there is none."""
+    from google.api_core.exceptions import NotFound
+
+    try:
+        state = json.loads(client.bucket(names.state_bucket).blob(f"{stack}/default.tfstate").download_as_bytes())
+    except NotFound:
+        return "", 0
+    return str(state["lineage"]), int(state["serial"])
+
+
 def _information(holder: Holder, operation: str, version: str, path: str) -> dict[str, Any]:
     """What the gcs backend would write, in its own spelling."""
     return {

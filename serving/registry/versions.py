@@ -36,7 +36,7 @@ class Version:
 
 
 def register(clients: Clients, task: str, folder: Path, image: str) -> Version:
-    """The version that serves `folder`, uploaded unless the registry holds this very artifact already.
+    """The version that serves `folder`, uploaded unless the registry holds this very artifact with this image already.
 
     Args:
         clients: clients of the environment.
@@ -44,15 +44,40 @@ def register(clients: Clients, task: str, folder: Path, image: str) -> Version:
         folder: model folder with `model.tflite` and `preprocessing.json`.
         image: address of the serving container.
     """
-    aiplatform = clients.vertex()
-    model = clients.names.model(task)
     digest = artifact.digest(folder)
-    alias = f"sha256-{digest}"
-    known = find(clients, task, alias)
-    if known is not None:
-        return Version(model, known.version_id, digest, known.uri, created=False)
-    uri = artifact.publish(clients, task, folder)
-    uploaded = aiplatform.Model.upload(
+    known = _known(clients, task, digest, image)
+    return known or _upload(clients, task, digest, artifact.publish(clients, task, folder), image)
+
+
+def adopt(clients: Clients, task: str, digest: str, image: str) -> Version:
+    """The version that serves an artifact which a promotion has brought to its place, registered unless it was before.
+
+    Args:
+        clients: clients of the environment.
+        task: name of the task.
+        digest: of what is served, which names its folder in the models bucket.
+        image: address of the serving container.
+    """
+    known = _known(clients, task, digest, image)
+    return known or _upload(clients, task, digest, clients.names.uri("models", task, digest), image)
+
+
+def by_digest(digest: str) -> str:
+    """The alias of the version with those files."""
+    return f"sha256-{digest}"
+
+
+def _known(clients: Clients, task: str, digest: str, image: str) -> Version | None:
+    found = find(clients, task, by_digest(digest))
+    # The same files behind another server are another version: it has not answered anybody yet.
+    if found is None or found.container_spec.image_uri != image:
+        return None
+    return Version(clients.names.model(task), found.version_id, digest, found.uri, created=False)
+
+
+def _upload(clients: Clients, task: str, digest: str, uri: str, image: str) -> Version:
+    model = clients.names.model(task)
+    uploaded = clients.vertex().Model.upload(
         model_id=clients.names.model_id(task),
         parent_model=model if _exists(clients, task) else None,
         display_name=clients.names.model_id(task),
@@ -61,7 +86,7 @@ def register(clients: Clients, task: str, folder: Path, image: str) -> Version:
         serving_container_ports=[PORT],
         serving_container_predict_route=PREDICT_ROUTE,
         serving_container_health_route=HEALTH_ROUTE,
-        version_aliases=[CHALLENGER, alias],
+        version_aliases=[CHALLENGER, by_digest(digest)],
         labels=clients.names.labels,
     )
     return Version(model, uploaded.version_id, digest, uri, created=True)

@@ -74,6 +74,7 @@ def test_a_difference_that_parity_does_not_list_is_found(edited: Edit) -> None:
         ("ip_range: 10.10.0.0/20", "ip_range: 8.8.0.0/20", "belongs to somebody on the internet"),
         ("dataflow: null", "dataflow: {ip_range: 10.10.8.0/22}", "overlaps network.ip_range"),
         ("soft_delete_days: 7", "soft_delete_days: 3", "refused by Cloud Storage"),
+        ("soak_hours: 0", "soak_hours: 24", "soak_hours 24 without a source"),
     ],
 )
 def test_a_wrong_file_is_refused_with_the_place_and_the_mend(edited: Edit, old: str, new: str, said: str) -> None:
@@ -133,6 +134,19 @@ def test_two_environments_never_have_one_project_number(edited: Edit) -> None:
 def test_two_environments_never_share_the_address_of_their_page(edited: Edit) -> None:
     with pytest.raises(ConfigurationError, match=r"would share the domain web.example.com.*Give each its own web.domain"):
         environments.load_all(edited("staging.yaml", "domain: web.staging.example.com", "domain: web.example.com"))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        ("prod", "source: staging", "source: preprod", "takes its releases from 'preprod', but there is no such environment"),
+        ("dev", "source: null", "source: prod", "No release could ever arrive"),
+        ("dev", "target: null", "target: prod", "lets 'prod' read its releases, which takes none from it"),
+    ],
+)
+def test_a_way_of_releases_that_leads_nowhere_is_refused(edited: Edit, name: str, old: str, new: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        environments.load_all(edited(f"{name}.yaml", old, new))
 
 
 def test_what_is_shared_is_refused_also_where_one_environment_is_synthesised_alone(

@@ -49,7 +49,7 @@ def test_a_protected_environment_is_not_changed_by_a_plan_that_nobody_reviewed(
     assert wrapped.main(["apply", "-auto-approve", "plan"]) == 1
     said = capsys.readouterr().err
     assert "prod is protected" in said
-    assert "make plan ENV=prod" in said
+    assert "make diff ENV=prod" in said
 
 
 def test_the_stacks_are_written_where_the_command_line_expects_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
-from environments import Names, load, organisation, tasks
+from environments import Environment, Names, load, organisation, tasks
 from environments.schema import NoKeys
 from infra.components import warehouse
 from infra.policies.subject import Resource, SynthesisedStack
 from ml.features import examples
 from ml.features.table import ENTITY, TIMESTAMP
 from pipelines.monitoring import record
+from tests.infra import variants
 from tests.infra.test_stacks import declared
+from tests.infra.variants import changed
 
 ENVIRONMENTS = ("dev", "local", "prod", "staging")
 
@@ -117,3 +119,25 @@ def test_without_a_key_of_ours_google_encrypts(tmp_path: Path) -> None:
     text = json.dumps(stacks["dev-data"].document["resource"])
     assert "kms_key" not in text
     assert "encryption" not in text
+
+
+def test_who_takes_releases_on_reads_images_rows_and_models_and_nothing_else(tmp_path: Path) -> None:
+    member = f"serviceAccount:{Names(organisation(), load('staging')).service_account('apply')}"
+    promotion = {"source": None, "soak_hours": 0, "target": "staging"}
+    without = declared_as(changed("dev"), tmp_path / "without")
+    added = declared_as(changed("dev", promotion=promotion), tmp_path / "with") - without
+    names = Names(organisation(), load("dev"))
+    assert added == {
+        ("google_storage_bucket_iam_member", "roles/storage.objectViewer", member, names.bucket("raw")),
+        ("google_storage_bucket_iam_member", "roles/storage.objectViewer", member, names.bucket("models")),
+        ("google_artifact_registry_repository_iam_member", "roles/artifactregistry.reader", member, ""),
+    }
+
+
+def declared_as(environment: Environment, out: Path) -> set[tuple[str, str, str, str]]:
+    """The grants of the data stack: type, role, member, and the bucket."""
+    stack = variants.declared("data", environment, out)
+    buckets = {f"${{{r.address}.name}}": named(r) for r in of(stack, "google_storage_bucket")}
+    return {
+        (r.type, r.body["role"], r.body["member"], buckets.get(r.body.get("bucket", ""), "")) for r in stack.resources if "member" in r.body
+    }

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from environments import ConfigurationError, loading
-from infra.policies.subject import SynthesisedStack
+from infra.policies.subject import Resource, SynthesisedStack
 from infra.stacks.delivery import BUILDS
 from tests.environments.test_configuration import Edit, edited
 
 ROOT = Path(__file__).parents[2]
 DELIVERED = ("local", "prod", "staging")
+EVERYWHERE = ("dev", *DELIVERED)
 
 __all__ = ["edited"]
 
@@ -23,8 +24,8 @@ def triggers(stack: SynthesisedStack) -> dict[str, Any]:
     return {str(one.at("name")).removeprefix(prefix): one for one in stack.by_type["google_cloudbuild_trigger"]}
 
 
-def test_dev_is_deployed_by_people_and_pays_for_nothing_here(stacks: dict[str, SynthesisedStack]) -> None:
-    assert stacks["dev-delivery"].resources == ()
+def test_dev_is_deployed_by_people_and_has_buckets_for_releases_and_plans_all_the_same(stacks: dict[str, SynthesisedStack]) -> None:
+    assert stacks["dev-delivery"].by_type.keys() == {"google_storage_bucket", "google_storage_bucket_iam_member"}
 
 
 @pytest.mark.parametrize("environment", DELIVERED)
@@ -71,21 +72,45 @@ def test_a_protected_environment_without_approval_is_refused(edited: Edit) -> No
         loading.load("prod", edited("prod.yaml", "approval: true", "approval: false"))
 
 
-@pytest.mark.parametrize("environment", DELIVERED)
-def test_who_plans_adds_to_the_release_bucket_and_who_applies_reads_it(stacks: dict[str, SynthesisedStack], environment: str) -> None:
+def bucket(stack: SynthesisedStack, name: str) -> tuple[Resource, set[tuple[str, str]]]:
+    """One bucket of a stack, and who holds which role on it."""
+    [found] = [one for one in stack.by_type["google_storage_bucket"] if one.at("name") == name]
+    reference = f"${{google_storage_bucket.{found.id}.name}}"
+    grants = [one for one in stack.by_type["google_storage_bucket_iam_member"] if one.at("bucket") == reference]
+    return found, {(str(one.at("member")), str(one.at("role"))) for one in grants}
+
+
+@pytest.mark.parametrize("environment", EVERYWHERE)
+def test_who_plans_approves_or_applies_adds_to_the_release_bucket_and_nobody_replaces_or_deletes(
+    stacks: dict[str, SynthesisedStack], environment: str
+) -> None:
     stack = stacks[f"{environment}-delivery"]
     names = stack.names
-    [bucket] = stack.by_type["google_storage_bucket"]
-    assert bucket.at("name") == names.release_bucket
-    assert bucket.at("retention_policy.retention_period") == stack.environment.delivery.retention_days * 86_400
-    assert bucket.at("encryption.default_kms_key_name") == names.key("releases")
-    granted = {(str(one.at("member")), one.at("role")) for one in stack.by_type["google_storage_bucket_iam_member"]}
+    releases, granted = bucket(stack, names.release_bucket)
+    days = stack.environment.delivery.retention_days if stack.environment.protected else None
+    assert releases.at("retention_policy.retention_period") == (days * 86_400 if days else None)
+    assert releases.at("encryption.default_kms_key_name") == names.key("releases")
+    plan, builder, apply = (f"serviceAccount:{names.service_account(duty)}" for duty in ("plan", "builder", "apply"))
+    people = [f"user:{person}" for person in stack.environment.approvers]
     adds, reads = "roles/storage.objectCreator", "roles/storage.objectViewer"
+    assert granted >= {(who, adds) for who in (plan, builder, apply, *people)} | {(who, reads) for who in (plan, apply, *people)}
+    assert {role for _, role in granted} == {adds, reads}
+
+
+@pytest.mark.parametrize("environment", EVERYWHERE)
+def test_a_saved_plan_is_read_by_who_applies_alone_and_nothing_is_left_of_it(stacks: dict[str, SynthesisedStack], environment: str) -> None:
+    stack = stacks[f"{environment}-delivery"]
+    names = stack.names
+    plans, granted = bucket(stack, names.plan_bucket)
     assert granted == {
-        (f"serviceAccount:{names.service_account('plan')}", adds),
-        (f"serviceAccount:{names.service_account('builder')}", adds),
-        (f"serviceAccount:{names.service_account('apply')}", reads),
+        (f"serviceAccount:{names.service_account('plan')}", "roles/storage.objectCreator"),
+        (f"serviceAccount:{names.service_account('apply')}", "roles/storage.objectUser"),
     }
+    assert plans.at("encryption.default_kms_key_name") == names.key("releases")
+    assert plans.at("versioning") is None
+    assert plans.at("soft_delete_policy.retention_duration_seconds") == 0
+    ends = [one for one in plans.blocks("lifecycle_rule") if Resource(type="", id="", body=one).at("action.type") == "Delete"]
+    assert [Resource(type="", id="", body=one).at("condition.age") for one in ends] == [1]
 
 
 def test_the_token_of_the_repository_is_named_and_never_held(stacks: dict[str, SynthesisedStack]) -> None:

@@ -20,6 +20,9 @@ VPC = "projects/network-host/global/networks/shared"
 SUBNETWORK = "projects/network-host/regions/europe-west12/subnetworks/ml"
 KEYS = {purpose: f"projects/kms-host/locations/europe-west4/keyRings/ml/cryptoKeys/{purpose}" for purpose in get_args(KeyPurpose)}
 
+SIGNS = "roles/cloudkms.signerVerifier"
+SIGNING = (SIGNS, "roles/cloudkms.publicKeyViewer")
+
 
 def foundation(tmp_path: Path, environment: str = "local", **sections: Any) -> SynthesisedStack:
     return declared("foundation", changed(environment, **sections), tmp_path)
@@ -66,7 +69,7 @@ def test_what_the_bootstrap_makes_is_adopted_and_declared(stacks: dict[str, Synt
         ({"workbench": {"instances": {}}}, "notebooks", "workbench"),
         ({"training": {"dataflow": None}}, "dataflow", "dataflow"),
         ({"budget": None}, "billingbudgets", None),
-        ({"keys": {"mode": "none"}}, "cloudkms", None),
+        ({"keys": {"mode": "none"}, "approvers": []}, "cloudkms", None),
         ({"organisation_policies": {"mode": "use"}}, "orgpolicy", None),
         ({"federation": {"mode": "none"}}, "sts", None),
     ],
@@ -110,8 +113,9 @@ def test_the_identity_that_plans_changes_nothing_and_reads_no_data() -> None:
 def test_a_key_rotates_within_ninety_days_and_is_as_protected_as_the_data(stacks: dict[str, SynthesisedStack]) -> None:
     for name in environment_names():
         keys = of_type(stacks[f"{name}-foundation"], "google_kms_crypto_key")
-        assert keys
-        assert all(int(key.body["rotation_period"].rstrip("s")) <= 90 * 86_400 for key in keys)
+        encrypting = [key for key in keys if key.body["purpose"] == "ENCRYPT_DECRYPT"]
+        assert encrypting
+        assert all(int(key.body["rotation_period"].rstrip("s")) <= 90 * 86_400 for key in encrypting)
         protected = load(name).data.deletion_protection
         assert {key.body.get("lifecycle", {}).get("prevent_destroy", False) for key in keys} == {protected}
 
@@ -124,11 +128,31 @@ def test_every_agent_that_encrypts_may_use_its_key_and_nobody_else_may(stacks: d
         for agent in agents
     }
     assert wanted
-    assert grants(stack, "google_kms_crypto_key_iam_member") == wanted
+    held = grants(stack, "google_kms_crypto_key_iam_member")
+    assert {grant for grant in held if grant[0] not in SIGNING} == wanted
+
+
+def test_each_approver_alone_signs_with_a_key_of_their_own(stacks: dict[str, SynthesisedStack]) -> None:
+    for name in ("local", "staging", "prod"):
+        stack = stacks[f"{name}-foundation"]
+        signing = {key.body["name"]: key for key in of_type(stack, "google_kms_crypto_key") if key.body["purpose"] == "ASYMMETRIC_SIGN"}
+        people = {stack.names.approver_key_id(person): person for person in stack.environment.approvers}
+        assert signing.keys() == people.keys()
+        assert {key.at("version_template.algorithm") for key in signing.values()} == {"EC_SIGN_P256_SHA256"}
+        grants_ = [one for one in of_type(stack, "google_kms_crypto_key_iam_member") if one.body["role"] == SIGNS]
+        held = {(one.body["crypto_key_id"], one.body["member"]) for one in grants_}
+        assert held == {(f"${{google_kms_crypto_key.{key.id}.id}}", f"user:{people[id_]}") for id_, key in signing.items()}
+
+
+def test_two_people_of_one_name_have_two_keys() -> None:
+    names = Names(organisation(), load("prod"))
+    assert names.approver_key_id("a.b@example.com") != names.approver_key_id("a-b@example.com")
+    assert names.approver_key_id("lead@one.example.com") != names.approver_key_id("lead@two.example.com")
+    assert re.fullmatch(r"[a-zA-Z0-9_-]{1,63}", names.approver_key_id(f"{'jürgen.' * 12}@example.com"))
 
 
 def test_used_keys_are_granted_and_not_declared(tmp_path: Path) -> None:
-    stack = foundation(tmp_path, keys={"mode": "use", "names": KEYS})
+    stack = foundation(tmp_path, keys={"mode": "use", "names": KEYS}, approvers=[])
     assert of_type(stack, "google_kms_key_ring") + of_type(stack, "google_kms_crypto_key") == []
     assert {r.body["crypto_key_id"] for r in of_type(stack, "google_kms_crypto_key_iam_member")} == set(KEYS.values())
     assert stack.names.key("ml") == KEYS["ml"]
@@ -136,7 +160,7 @@ def test_used_keys_are_granted_and_not_declared(tmp_path: Path) -> None:
 
 
 def test_without_keys_of_our_own_none_is_declared_or_named(tmp_path: Path) -> None:
-    stack = foundation(tmp_path, keys={"mode": "none"})
+    stack = foundation(tmp_path, keys={"mode": "none"}, approvers=[])
     assert not [r for r in stack.resources if r.type.startswith("google_kms_")]
     assert "kms_key_name" not in json.dumps(stack.document["resource"])
     assert {stack.names.key(purpose) for purpose in get_args(KeyPurpose)} == {None}

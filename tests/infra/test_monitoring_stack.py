@@ -36,7 +36,8 @@ def test_everything_that_can_go_wrong_has_an_alert_that_reaches_somebody(stacks:
     stack = stacks[f"{environment}-monitoring"]
     found = policies(stack)
     drift = {f"{task.name}-drift" for task in tasks().tasks}
-    assert found.keys() == {"prediction-errors", "latency", "accuracy", "failed-runs", "retirement", "undelivered", "cost"} | drift
+    others = {"prediction-errors", "latency", "accuracy", "failed-runs", "retirement", "undelivered", "cost", "break-glass"}
+    assert found.keys() == others | drift
     [channel] = stack.by_type["google_monitoring_notification_channel"]
     for policy in found.values():
         assert policy.at("notification_channels") == [f"${{google_monitoring_notification_channel.{channel.id}.name}}"]

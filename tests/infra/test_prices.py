@@ -105,6 +105,14 @@ def test_a_machine_type_that_nobody_knows_is_unpriced_and_not_free() -> None:
         use("google_workbench_instance", gce_setup={"machine_type": "z9-standard-4"})
 
 
+def test_a_machine_that_is_built_around_its_gpus_brings_them_along() -> None:
+    spec = {"machine_type": "a2-highgpu-2g", "accelerator_type": "NVIDIA_TESLA_A100", "accelerator_count": 2}
+    resources = {"min_replica_count": 1, "machine_spec": spec}
+    pool = use("google_vertex_ai_deployment_resource_pool", dedicated_resources=resources)
+    assert pool["vertex-nvidia-tesla-a100-hour"] == (2 * HOURS, 2 * HOURS, 2 * HOURS)
+    assert pool["vertex-a2-vcpu-hour"] == (24 * HOURS, 24 * HOURS, 24 * HOURS)
+
+
 def test_the_rotation_of_a_key_adds_versions_that_are_paid_for() -> None:
     assert use("google_kms_crypto_key", rotation_period="7776000s")["kms-software-version"] == (1, 3, 5)
     assert use("google_kms_crypto_key")["kms-software-version"] == (1, 1, 1)

@@ -8,16 +8,20 @@ import pytest
 from environments import ConfigurationError, schemas
 from environments.loading import read
 from infra.policies import waivers
+from infra.review import accepted
+from infra.review import types as review_types
+from infra.review.rules import ways
 from infra.schemas import FOLDER, MODELS
 from infra.terraform.standin import types
 
 
 def test_the_json_schemas_are_those_of_the_models(tmp_path: Path) -> None:
     assert schemas.stale(FOLDER, MODELS) == [], "run make schemas"
-    assert schemas.stale(tmp_path, MODELS) == ["waivers.schema.json", "book.schema.json", "table.schema.json"]
+    written = [f"{name}.schema.json" for name in ("waivers", "book", "table", "review", "types", "ways")]
+    assert schemas.stale(tmp_path, MODELS) == written
 
 
-@pytest.mark.parametrize("path", [waivers.FILE, types.TABLE])
+@pytest.mark.parametrize("path", [waivers.FILE, types.TABLE, accepted.FILE, review_types.FILE, ways.FILE])
 def test_every_yaml_file_names_its_schema_for_editors(path: Path) -> None:
     first = path.read_text(encoding="utf-8").splitlines()[0]
     schema = json.loads((path.parent / first.removeprefix("# yaml-language-server: $schema=")).read_text())

@@ -15,7 +15,7 @@ from environments import Names, load, organisation
 from environments.clients import Clients
 from infra.policies import waivers
 from infra.terraform import TerraformFailed, apply, bootstrap, destroy, plan, providers, settled, validate, wrapped
-from infra.terraform.runner import Result, as_json
+from infra.terraform.runner import Result, as_json, plan_for_review
 from infra.terraform.stack import Events
 from tests.conftest import running_emulator
 
@@ -142,6 +142,11 @@ def test_no_plan_is_made_of_what_breaks_a_policy(folder: Path, monkeypatch: pyte
     assert [result.status for result in validate("local", ["network"], folder)] == ["done"]
 
 
+def test_what_breaks_a_policy_is_planned_for_the_review_that_tells_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waivers, "load", lambda: waivers.Waivers(waivers=[]))
+    assert [result.error for result in plan_for_review("local", ["network"], folder)] == [""]
+
+
 def test_a_protected_environment_is_not_destroyed(folder: Path) -> None:
     with pytest.raises(TerraformFailed, match="staging is protected"):
         destroy("staging", [], folder)
@@ -151,6 +156,7 @@ def test_a_protected_environment_applies_saved_plans_only_and_none_that_is_stale
     (refused,) = apply("staging", ["network"], folder, rehearsal=True)
     assert "no saved plan" in refused.error
     plan("staging", ["network"], folder)
+    # A rehearsal for which no plan was kept needs nobody's approval.
     reviewed = folder / "staging" / "stacks" / NAMES.stack("network") / "plan.json"
     content = json.loads(reviewed.read_text())
     reviewed.write_text(json.dumps({**content, "configuration": "another"}))

@@ -29,7 +29,7 @@ def test_every_command_of_a_document_exists(path: Path) -> None:
     named = re.findall(r"^make ([a-z][a-z-]*)", text, re.MULTILINE)
     assert named
     assert set(named) <= verbs
-    assert set(re.findall(r"^playbook ([a-z]+)", text, re.MULTILINE)) <= set(COMMANDS)
+    assert set(re.findall(r"^playbook ([a-z-]+)", text, re.MULTILINE)) <= set(COMMANDS)
     for module in re.findall(r"python -m ([\w.]+)", text):
         assert importlib.util.find_spec(module), module
 

@@ -51,6 +51,16 @@ def test_the_same_artifact_is_registered_once_and_the_newest_is_the_challenger(c
     assert second.uri == f"gs://{clients.names.bucket('models')}/{TASK}/{artifact.digest(other)}"
 
 
+def test_the_same_artifact_behind_another_server_is_another_version(clients: Clients, exported: Path) -> None:
+    first = register(clients, exported)
+    image = f"{clients.names.image('serving')}@sha256:{'0' * 64}"
+    second = versions.adopt(clients, TASK, first.digest, image)
+    assert (second.created, second.uri, versions.adopt(clients, TASK, first.digest, image).version) == (True, first.uri, second.version)
+    found = versions.find(clients, TASK, versions.by_digest(first.digest))
+    assert found is not None
+    assert (found.version_id, found.container_spec.image_uri) == (second.version, image)
+
+
 def test_the_verdict_is_a_label_of_the_version_alone(clients: Clients, exported: Path, other: Path) -> None:
     first, second = register(clients, exported), register(clients, other)
     versions.label(clients, TASK, second.version, {"gate": "refused"})
