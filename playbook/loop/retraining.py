@@ -174,10 +174,12 @@ def refuse_nonsense(clients: Clients, rows: Rows, trained: str, labelled: str, s
     if not blob.exists():
         blob.upload_from_filename(str(path))
     event = Event(f"mislabelled {champion.version_id} {rows.dataset['digest']}", task)
+    # Before the champion's features were written, which know the true labels and would put the shuffled ones right.
+    unknown = champion.version_create_time.isoformat()
     address = f"gs://{blob.bucket.name}/{blob.name}"
     for attempt in itertools.count(1):
         # Under its id a run is found again; one that was cut off is followed by another.
-        job = submit(clients, event, job_id(clients, event, attempt), address, False, [labelled], champion.uri, EPOCHS_OF_NONSENSE)
+        job = submit(clients, event, job_id(clients, event, attempt), address, False, [labelled], unknown, champion.uri, EPOCHS_OF_NONSENSE)
         if not (job.done() and job.has_failed):
             break
     run = follow(clients, job, f"{task} mislabelled", record)
