@@ -1,8 +1,9 @@
 """What makes synthesis take one second instead of ten, without changing its output.
 
 Lives here: the lazy provider package in Python (`bindings`), the lazy index in Node (`lazy-index.cjs`), which Node runs
-(`node`) and the one-time warm-up of jsii's cache (`warm`). Beside them, which lines declared a construct (`origins`), the same stacks
-under cdktf's successor (`successor`), and what a provider major ahead would change for them (`ahead`).
+(`node`) and the one-time warm-up of jsii's cache (`warm`). Beside them, which lines declared a construct (`origins`), whether anything
+would be synthesised differently (`declared`), the same stacks under cdktf's successor (`successor`), and what a provider major ahead would
+change for them (`ahead`).
 Does not live here: any stack. Whoever imports `cdktf` or the provider calls `prepare` first; `infra.stacks` and
 `infra.components` do.
 """

@@ -16,13 +16,14 @@ from environments import Names, load, load_all, tasks
 from environments.clients import Clients
 from infra import app
 from infra.policies.review import REMEDY, breaches
+from infra.synthesis import declared
 from infra.terraform import approved, binary, endpoints, existing, groundwork, kept, providers, state
 from infra.terraform.binary import Binary
 from infra.terraform.child import Children, Interrupted
 from infra.terraform.errors import TerraformFailed
 from infra.terraform.providers import Source
 from infra.terraform.rest import Google, Refused
-from infra.terraform.stack import APPLIED, CONFIGURATION, Counts, Origin, Stack, digest, write
+from infra.terraform.stack import APPLIED, CONFIGURATION, Counts, Origin, Stack, write
 from infra.terraform.standin.types import table
 from releases import commit, ledger
 from releases.digest import Planned
@@ -103,6 +104,8 @@ class Run:
     client: "Future[storage.Client]"
     children: Children
     say: Say
+    declared: str
+    """Digest of what the stacks were synthesised from."""
 
 
 def bootstrap(environment: str, say: Say = on_standard_error) -> bool:
@@ -260,7 +263,7 @@ def _written_down(clients: Clients, results: Sequence[Result], say: Say) -> None
 
 
 def settled(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER) -> list[Result] | None:
-    """What the last apply in this folder did to stacks whose configuration, state and provider are still the same; None otherwise.
+    """What the last apply in this folder did to stacks whose declaration, state and provider are still the same; None otherwise.
 
     It spares a plan where only our own changes count. What somebody has changed by hand on Google Cloud, a plan finds and this does not.
 
@@ -269,16 +272,16 @@ def settled(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER)
     """
     clients, out = Clients.of(environment), (folder / environment).absolute()
     kept = {path.parent.name: json.loads(path.read_text()) for path in out.glob(f"stacks/*/{APPLIED}")}
+    if not kept:
+        return None
+    ids = [id_ for id_ in _synthesised(out) if not stacks or _short(clients.names, id_) in stacks]
     source = providers.installed(binary.environment(os.environ), Path.home())
-    provider = source.name if source else providers.stand_in_name()
     # Another provider may do something else with the same configuration.
-    if not kept or any(left["provider"] != provider for left in kept.values()):
+    same = {"declared": declared.digest(), "provider": source.name if source else providers.stand_in_name()}
+    if not ids or any(id_ not in kept or not same.items() <= kept[id_].items() for id_ in ids):
         return None
     states = _states(_storage(clients), clients.names)
-    if any(left["state"] is None or states.get(id_) != left["state"] for id_, left in kept.items()):
-        return None
-    ids = [id_ for id_ in synthesise(environment, out) if not stacks or _short(clients.names, id_) in stacks]
-    if not ids or any(id_ not in kept or digest(out / "stacks" / id_) != kept[id_]["configuration"] for id_ in ids):
+    if any(kept[id_]["state"] is None or states.get(id_) != kept[id_]["state"] for id_ in ids):
         return None
     return [Result(id_, "apply", "done", Counts(), 0.0, kept[id_]["terraform"], kept[id_]["provider"]) for id_ in ids]
 
@@ -436,7 +439,7 @@ def _one(run: Run, verb: str, id_: str, work: Callable[[Stack], Counts]) -> Resu
             counts = work(stack)
             # Whoever synthesises meanwhile, for a plan of theirs, needs no lock: then it is not this that was applied.
             if verb == "apply" and stack.digest() == configuration:
-                left = {"configuration": configuration, "state": _states(run.client.result(), run.names).get(id_)}
+                left = {"declared": run.declared, "state": _states(run.client.result(), run.names).get(id_)}
                 write(folder / APPLIED, json.dumps({**left, "terraform": run.terraform.source, "provider": run.source.name}))
     except TerraformFailed as failure:
         error = str(failure)
@@ -482,12 +485,13 @@ def _prepared(environment: str, folder: Path, say: Say) -> Iterator[tuple[Run, d
         client = pool.submit(_storage, clients)
         source, planned_only = providers.installed(variables, Path.home()), types_in(out) - table().keys()
         ready = None if source else held.enter_context(providers.stand_in(planned_only))
-        needs = synthesise(environment, out)
+        made_from, needs = declared.digest(), synthesise(environment, out)
         if ready and (more := types_in(out) - table().keys()) - planned_only:
             ready = held.enter_context(providers.stand_in(more))
         source = ready() if ready else source
         assert source is not None
-        yield Run(clients.names, out, terraform.result(), {**variables, **source.variables}, source, client, Children(), say), needs
+        variables |= source.variables
+        yield Run(clients.names, out, terraform.result(), variables, source, client, Children(), say, made_from), needs
 
 
 def google_errors() -> tuple[type[Exception], ...]:
@@ -512,9 +516,14 @@ def synthesise(environment: str, out: Path) -> dict[str, list[str]]:
     """Write the stacks of the environment below `out`; stack id → ids of the stacks that it needs, in the order of application."""
     from infra.app import synthesise as write
 
-    ids = write([environment], out)
+    ids, made = write([environment], out), _synthesised(out)
+    return {id_: made[id_] for id_ in ids}
+
+
+def _synthesised(out: Path) -> dict[str, list[str]]:
+    """Stack id → ids of the stacks that it needs, of those that were synthesised last below `out`."""
     manifest = json.loads((out / "manifest.json").read_text())["stacks"]
-    return {id_: manifest[id_].get("dependencies", []) for id_ in ids}
+    return {id_: stack.get("dependencies", []) for id_, stack in manifest.items()}
 
 
 def refuse_breaches(environment: str, out: Path) -> None:

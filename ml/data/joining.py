@@ -1,6 +1,6 @@
 """New labelled rows beside the frozen ones: what a challenger learns from, and what both models are compared on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,23 +20,27 @@ class Joined:
     """Of the new rows, by split."""
     left_out: int
     """New rows that are a row that was there before, or a copy of each other."""
+    corrected: int
+    """Rows that were there before, not of the test split, whose label somebody has put right since."""
 
 
-def join(rows: Path, labelled: Sequence[Path], out: Path) -> Joined:
+def join(rows: Path, labelled: Sequence[Path], known: Mapping[str, str], out: Path) -> Joined:
     """Write `rows.parquet` with all rows and a column `new`, and `joined.json`, into `out`.
 
-    Rows that were there keep split and label: a frozen test row that comes back labelled never enters training. A new row's
-    split follows from its content alone, as theirs did.
+    Rows that were there keep their split: a frozen test row that comes back labelled never enters training. They keep their label too,
+    unless another one is known and they are not test rows, on which models are compared and which stay frozen. A new row's split
+    follows from its content alone, as theirs did.
 
     Args:
         rows: rows with `split`, as `ml.data.splits` wrote them.
         labelled: tables with `id`, `content` and `label`.
+        known: id → label as the features had it at the moment that counts; an id that is not in it keeps its label.
         out: folder to write into.
 
     Raises:
         DataError: when a table is not readable, holds another kind of content, or nothing in them is new.
     """
-    before = read(rows, columns=["id", "content", "label", "split"])
+    before, corrected = _corrected(read(rows, columns=["id", "content", "label", "split"]), known)
     seen = set(before["id"].to_pylist())
     found: dict[str, tuple[bytes | str, str]] = {}
     given = 0
@@ -70,6 +74,19 @@ def join(rows: Path, labelled: Sequence[Path], out: Path) -> Joined:
         new=len(new),
         counts={part: splits.count(part) for part in ("train", "validation", "test")},
         left_out=given - len(new),
+        corrected=corrected,
     )
     write_json(asdict(joined), out / "joined.json")
     return joined
+
+
+def _corrected(rows: pa.Table, known: Mapping[str, str]) -> tuple[pa.Table, int]:
+    """The rows with the labels that are known of them, and how many that changes."""
+    given = rows["label"].to_pylist()
+    labels = [
+        label if split == "test" else known.get(key, label)
+        for key, label, split in zip(rows["id"].to_pylist(), given, rows["split"].to_pylist(), strict=True)
+    ]
+    column = rows.schema.get_field_index("label")
+    changed = sum(one != other for one, other in zip(labels, given, strict=True))
+    return rows.set_column(column, rows.schema.field(column), pa.array(labels, pa.string())), changed

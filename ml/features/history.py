@@ -42,6 +42,24 @@ def as_of(client: bigquery.Client, table: str, wanted: Sequence[tuple[str, datet
     return pa.concat_tables(_read(client, table, wanted[at : at + AT_MOST]) for at in range(0, max(len(wanted), 1), AT_MOST))
 
 
+def labels(client: bigquery.Client, table: str, at: datetime) -> dict[str, str]:
+    """Entity → its label as it was known at a moment; entities that had none by then are not in it.
+
+    Args:
+        client: BigQuery.
+        table: `project.dataset.table` of the task's features.
+        at: The moment, with a time zone.
+    """
+    from google.cloud import bigquery
+
+    statement = f"""
+        SELECT {ENTITY}, label FROM `{table}` WHERE {TIMESTAMP} <= @at AND label IS NOT NULL
+        QUALIFY ROW_NUMBER() OVER (PARTITION BY {ENTITY} ORDER BY {TIMESTAMP} DESC) = 1
+    """
+    moment = bigquery.QueryJobConfig(query_parameters=[bigquery.ScalarQueryParameter("at", "TIMESTAMP", at)])
+    return {row[ENTITY]: row["label"] for row in client.query(statement, job_config=moment).result()}
+
+
 def _read(client: bigquery.Client, table: str, wanted: Sequence[tuple[str, datetime]]) -> pa.Table:
     from google.cloud import bigquery
     from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter, ScalarQueryParameterType, StructQueryParameter

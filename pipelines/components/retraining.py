@@ -5,23 +5,27 @@ from kfp.dsl import Artifact, Dataset, Input, Metrics, Model, Output
 
 
 @dsl.component(base_image="pipelines", install_kfp_package=False)
-def join(environment: str, labelled: list[str], rows: Input[Dataset], joined: Output[Dataset]) -> None:
-    """Put the rows that were labelled since beside the champion's; the frozen test rows stay what they are."""
+def join(environment: str, task: str, labelled: list[str], known_at: str, rows: Input[Dataset], joined: Output[Dataset]) -> None:
+    """Put the rows that were labelled since beside the champion's, whose labels are those that the features had at a moment."""
     import tempfile
     from dataclasses import asdict
+    from datetime import datetime
     from pathlib import Path
 
     from google.cloud.storage import Blob
 
     from environments.clients import Clients
     from ml.data.joining import join as join_rows
+    from ml.features.history import labels
 
-    client = Clients.of(environment).storage()
+    clients = Clients.of(environment)
+    client = clients.storage()
+    known = labels(clients.bigquery(), clients.names.feature_table(task), datetime.fromisoformat(known_at))
     with tempfile.TemporaryDirectory() as folder:
         tables = [Path(folder) / f"{at}.parquet" for at in range(len(labelled))]
         for uri, table in zip(labelled, tables, strict=True):
             Blob.from_uri(uri, client=client).download_to_filename(str(table))
-        done = join_rows(Path(rows.path) / "rows.parquet", tables, Path(joined.path))
+        done = join_rows(Path(rows.path) / "rows.parquet", tables, known, Path(joined.path))
     joined.metadata.update(asdict(done))
 
 

@@ -22,14 +22,16 @@ def define(tasks: Tasks, images: Mapping[str, str], machine: Training) -> Callab
 
     @dsl.pipeline(name=NAME, description="The champion's rows and those labelled since to a challenger, compared, gated and rolled out")
     def pipeline(
-        environment: str, task: str, rows_uri: str, declared: bool, labelled: list[str], champion_uri: str, epochs: int = 0
+        environment: str, task: str, rows_uri: str, declared: bool, labelled: list[str], known_at: str, champion_uri: str, epochs: int = 0
     ) -> None:
         raw = dsl.importer(artifact_uri=rows_uri, artifact_class=dsl.Dataset, reimport=False).set_display_name("raw-rows")
         served = dsl.importer(artifact_uri=champion_uri, artifact_class=dsl.Model, reimport=False).set_display_name("champion")
         champion = served.output
         rows = pure(data.ingest(raw=raw.output)).outputs["rows"]
         labels = pure(data.label(environment=environment, task=task, rows=rows)).outputs["labels"]
-        joined = pure(retraining.join(environment=environment, labelled=labelled, rows=rows)).outputs["joined"]
+        # Pure, for all that it reads a table: to this only later moments are added.
+        put_beside = retraining.join(environment=environment, task=task, labelled=labelled, known_at=known_at, rows=rows)
+        joined = pure(put_beside).outputs["joined"]
         prepared = pure(data.preprocess(task=task, rows=joined, labels=labels)).outputs["prepared"]
         learned = retraining.train(task=task, epochs=epochs, prepared=prepared, rows=joined, champion=champion)
         trained = steps.learning(learned).outputs["model"]

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from google.api_core.exceptions import AlreadyExists, NotFound
@@ -57,7 +58,9 @@ def start(clients: Clients, event: Event, again: bool = False) -> Any:
             f"nothing lies below {clients.names.uri('raw', event.task, LABELLED)}/, so a challenger would learn what the champion knows. "
             "Nothing was started. Put labelled rows there."
         )
-    return submit(clients, event, name, learned.rows, learned.declared, labelled, champion.uri)
+    # A second attempt sees what the first one saw, so that what this has finished comes from the cache.
+    first = attempts[0].gca_resource.runtime_config.parameter_values["known_at"] if attempts else datetime.now(UTC).isoformat()
+    return submit(clients, event, name, learned.rows, learned.declared, labelled, first, champion.uri)
 
 
 def submit(
@@ -67,6 +70,7 @@ def submit(
     rows_uri: str,
     declared: bool,
     labelled: Sequence[str],
+    known_at: str,
     champion_uri: str,
     epochs: int = 0,
 ) -> Any:
@@ -79,6 +83,7 @@ def submit(
         rows_uri: the raw rows, of which the frozen test rows are a part.
         declared: whether they are the task's declared data set.
         labelled: tables of rows that were labelled later.
+        known_at: ISO 8601 with a time zone; labels that were put right later do not count.
         champion_uri: artifact folder of the champion.
         epochs: how long the challenger learns; 0 leaves it to the task's recipe.
     """
@@ -86,6 +91,7 @@ def submit(
         "rows_uri": rows_uri,
         "declared": declared,
         "labelled": list(labelled),
+        "known_at": known_at,
         "champion_uri": champion_uri,
         "epochs": epochs,
     }

@@ -53,10 +53,8 @@ class Closed:
     @property
     def whole(self) -> bool:
         """Whether everything happened that should."""
-        if self.skipped:
-            return True
         fended = {"mislabelled": self.refused, "permuted": self.rolled_back}
-        return self.retrained is not None and all(fended[one] is not None for one in self.sabotage)
+        return bool(self.retrained or self.skipped) and all(fended[one] is not None for one in self.sabotage)
 
 
 @dataclass(frozen=True)
@@ -94,16 +92,18 @@ def close(served: Served, consumer: retraining.Consumer, memory: Memory, record:
         # Before the monitor looks: its event starts a retraining at once, which needs something new to learn from.
         labelled = retraining.keep_labelled(clients, task, [row for row in sent["shifted"].rows if row.changed], scratch, record)
         told_before = bool(sent["shifted"].window.job)
-        for kind, one in sent.items():
-            closed.watched[kind] = watching.watch(clients, task, one, record)
-        drift = closed.watched["shifted"].documents["monitor"]
-        if drift["status"] != "shifted":
-            closed.skipped = drift["reason"]
-            return
+        # Side by side: what learns nonsense never gets as far as the endpoint, and a monitor only reads.
         refused = partial(retraining.refuse_nonsense, clients, rows, served.version, labelled, scratch, record)
-        # Side by side: neither waits for the other, and what learns nonsense never gets as far as the endpoint.
         nonsense = beside(refused) if "mislabelled" in closed.sabotage else None
-        closed.retrained = retraining.retrain(clients, Event(drift["event_id"], task), told_before, consumer, record)
-        closed.refused = nonsense.result() if nonsense else None
+        control = beside(partial(watching.watch, clients, task, sent["control"], record))
         if "permuted" in closed.sabotage:
-            closed.rolled_back = retraining.roll_back_permuted(clients, rows, memory, scratch, record)
+            # Before the event of the shifted window: a retraining has a canary of its own on the same endpoint.
+            closed.rolled_back = retraining.roll_back_permuted(clients, rows, served.version, memory, scratch, record)
+        shifted = watching.watch(clients, task, sent["shifted"], record)
+        closed.watched = {"control": control.result(), "shifted": shifted}
+        drift = shifted.documents["monitor"]
+        if drift["status"] == "shifted":
+            closed.retrained = retraining.retrain(clients, Event(drift["event_id"], task), told_before, consumer, record)
+        else:
+            closed.skipped = drift["reason"]
+        closed.refused = nonsense.result() if nonsense else None

@@ -174,10 +174,12 @@ def refuse_nonsense(clients: Clients, rows: Rows, trained: str, labelled: str, s
     if not blob.exists():
         blob.upload_from_filename(str(path))
     event = Event(f"mislabelled {champion.version_id} {rows.dataset['digest']}", task)
+    # Before the champion's features were written, which know the true labels and would put the shuffled ones right.
+    unknown = champion.version_create_time.isoformat()
     address = f"gs://{blob.bucket.name}/{blob.name}"
     for attempt in itertools.count(1):
         # Under its id a run is found again; one that was cut off is followed by another.
-        job = submit(clients, event, job_id(clients, event, attempt), address, False, [labelled], champion.uri, EPOCHS_OF_NONSENSE)
+        job = submit(clients, event, job_id(clients, event, attempt), address, False, [labelled], unknown, champion.uri, EPOCHS_OF_NONSENSE)
         if not (job.done() and job.has_failed):
             break
     run = follow(clients, job, f"{task} mislabelled", record)
@@ -186,12 +188,13 @@ def refuse_nonsense(clients: Clients, rows: Rows, trained: str, labelled: str, s
     return run
 
 
-def roll_back_permuted(clients: Clients, rows: Rows, memory: Memory, scratch: Path, record: Record) -> dict[str, Any]:
+def roll_back_permuted(clients: Clients, rows: Rows, trained: str, memory: Memory, scratch: Path, record: Record) -> dict[str, Any]:
     """Release an artifact that was changed after it had been measured: the canary must send it back.
 
     Args:
         clients: clients of the environment.
         rows: rows of the task, with the frozen ones to probe with.
+        trained: version that the training pipeline registered, of which it is a copy.
         memory: where a rerun finds what was done: a version that was rolled back is not tried again.
         scratch: folder to write into.
         record: where the step is kept.
@@ -204,21 +207,17 @@ def roll_back_permuted(clients: Clients, rows: Rows, memory: Memory, scratch: Pa
     """
     from dataclasses import asdict
 
-    from serving.registry import versions
     from serving.rollout.probing import probes
     from serving.rollout.promotion import release
 
     task = rows.source.task.name
     with record.step(f"{task} permuted · canary") as outcome:
-        champion = versions.find(clients, task, versions.CHAMPION)
-        if champion is None:
-            raise RetrainingFailed(f"{task} has no champion, so there is nothing that a bad challenger could replace.")
-        page = memory.page("permuted", task, champion.version_id)
+        page = memory.page("permuted", task, trained)
         if (before := page.read()) is not None:
             outcome.status, outcome.detail = "cached", "rolled back before"
             found: dict[str, Any] = before
             return found
-        version = sabotage.permuted(clients, task, champion.version_id, scratch / "permuted")
+        version = sabotage.permuted(clients, task, trained, scratch / "permuted")
         done = release(clients, task, version, probes(rows.split_table), report=lambda line: None)
         if done.outcome != "rolled back":
             raise RetrainingFailed(f"version {version} of {task} answers with permuted classes and serves: {done}. Mend the canary.")

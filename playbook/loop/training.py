@@ -17,7 +17,7 @@ LABELS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "features": lambda d: f"{', '.join(d['features'])} of {d['rows']:,} rows",
     "register": lambda d: f"version {d['version']}" + ("" if d["created"] else ", which the registry held already"),
     "gate": lambda d: ("passed: " if d["passed"] else "REFUSED: ") + "; ".join(d["reasons"]),
-    "join": lambda d: f"{d['new']:,} new rows beside {d['frozen']:,} frozen ones",
+    "join": lambda d: f"{d['new']:,} new rows beside {d['frozen']:,} frozen ones, {d['corrected']:,} of which have another label now",
     "compare": lambda d: "; ".join(f"{part} rows {d[part]['difference']:+.3f}, {d[part]['verdict']}" for part in ("frozen", "new")),
     "deploy": lambda d: (
         f"deployed model {d['deployed_model']} has all traffic" if d["outcome"] == "serving" else f"{d['outcome'].upper()}: {d['text']}"

@@ -107,8 +107,8 @@ def watch(clients: Clients, task: str, sent: Sent, record: Record) -> runs.Run:
     wrong = {"control": status == "shifted", "shifted": status == "silent"}[window.kind]
     if wrong:
         raise MonitorFailed(
-            f"the monitor of {task} calls the {window.kind} window {status}: {run.documents['monitor']['reason']}. Nothing was retrained. "
-            "Look at drift.json of its run."
+            f"the monitor of {task} calls the {window.kind} window {status}: {run.documents['monitor']['reason']}. The loop does not "
+            "close. Look at drift.json of its run."
         )
     return run
 

@@ -71,7 +71,7 @@ def test_a_second_plan_is_empty_and_a_change_behind_terraforms_back_is_found(fol
     assert settled("dev", stacks, folder)
     kept = folder / "dev" / "stacks" / "dev-monitoring" / "applied.json"
     of_today = kept.read_text()
-    kept.write_text(json.dumps({**json.loads(of_today), "configuration": "of yesterday"}))
+    kept.write_text(json.dumps({**json.loads(of_today), "declared": "as yesterday"}))
     assert settled("dev", stacks, folder) is None
     kept.write_text(json.dumps({**json.loads(of_today), "provider": "another one"}))
     assert settled("dev", stacks, folder) is None

@@ -107,7 +107,7 @@ def test_models_are_compared_through_what_is_served_and_a_class_that_the_champio
         return out
 
     split(rows({"good": "wonderful", "bad": "terrible"}, 120, 1, tmp_path / "old.parquet"), tmp_path / "old")
-    join(tmp_path / "old/rows.parquet", [rows({"strange": "peculiar"}, 120, 2, tmp_path / "new.parquet")], tmp_path / "joined")
+    join(tmp_path / "old/rows.parquet", [rows({"strange": "peculiar"}, 120, 2, tmp_path / "new.parquet")], {}, tmp_path / "joined")
     champion = trained(tmp_path / "old/rows.parquet", tmp_path / "champion")
     challenger = trained(tmp_path / "joined/rows.parquet", tmp_path / "challenger")
     compared = compare(challenger, champion, tmp_path / "joined/rows.parquet", tmp_path, maximum_loss=0.1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jsonschema import Draft202012Validator, ValidationError  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator, ValidationError
 
 from ml.export import golden, pictures
 from ml.export.pictures import InstanceError, resize, with_channels

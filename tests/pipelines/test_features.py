@@ -12,7 +12,7 @@ from google.api_core.exceptions import NotFound
 from environments import Names, organisation
 from environments.clients import Clients
 from ml.data.rows import write
-from ml.features.history import as_of
+from ml.features.history import as_of, labels
 from ml.features.table import append
 from serving import features as online
 from tests.pipelines import declared
@@ -111,6 +111,14 @@ def test_a_later_value_never_leaks_into_an_earlier_moment(features: Features) ->
     assert found["a", second]["embedding"] == [1.0, 1.0]
     assert (found["a", second - instant]["embedding_model"], found["a", late]["embedding_model"]) == ("one", "two")
     assert all(row["feature_timestamp"] <= at for (_, at), row in found.items() if row["feature_timestamp"] is not None)
+
+
+def test_labels_are_those_that_were_known_at_the_moment(features: Features) -> None:
+    first = features.append("one", {"a": "good", "b": "bad"}).newest
+    second = features.append("two", {"a": "bad"}, shift=1.0).newest
+    instant, client = timedelta(microseconds=1), features.clients.bigquery()
+    at = {moment: labels(client, features.table, moment) for moment in (first - instant, first, second - instant, second)}
+    assert list(at.values()) == [{}, {"a": "good", "b": "bad"}, {"a": "good", "b": "bad"}, {"a": "bad", "b": "bad"}]
 
 
 def test_ids_are_values_and_never_become_part_of_the_statement(features: Features) -> None:

@@ -66,7 +66,7 @@ def test_frozen_test_rows_never_enter_training_even_when_they_come_back_labelled
     # Ids that lie do not help either.
     honest = read(labelled)
     write(honest.set_column(0, "id", pa.array([f"{at:064x}" for at in range(len(honest))])), labelled)
-    joined = join(tmp_path / "split/rows.parquet", [labelled], tmp_path / "joined")
+    joined = join(tmp_path / "split/rows.parquet", [labelled], {}, tmp_path / "joined")
     assert (joined.frozen, joined.new, joined.left_out) == (60, 40, len(returned) + 40)
     rows = read(tmp_path / "joined/rows.parquet").to_pylist()
     assert [row for row in rows if not row["new"]] == [{**row, "new": False} for row in read(tmp_path / "split/rows.parquet").to_pylist()]
@@ -75,14 +75,27 @@ def test_frozen_test_rows_never_enter_training_even_when_they_come_back_labelled
             assert (row["id"], row["split"]) == (digest(row["content"]), by_digest(digest(row["content"])))
 
 
+def test_labels_that_were_put_right_are_learned_from_but_test_rows_stay_what_they_are(tmp_path: Path) -> None:
+    split(table(drawn(60, 1), tmp_path / "raw.parquet"), tmp_path / "split")
+    before = {row["id"]: row for row in read(tmp_path / "split/rows.parquet").to_pylist()}
+    labelled = table(drawn(10, 2, inverted=True), tmp_path / "labelled.parquet")
+    everything_is_tall = dict.fromkeys([*before, "a row of yesterday"], "tall")
+    joined = join(tmp_path / "split/rows.parquet", [labelled], everything_is_tall, tmp_path / "joined")
+    after = [row for row in read(tmp_path / "joined/rows.parquet").to_pylist() if not row["new"]]
+    assert {row["label"] for row in after if row["split"] != "test"} == {"tall"}
+    assert all(row["label"] == before[row["id"]]["label"] for row in after if row["split"] == "test")
+    assert joined.corrected == sum(row["split"] != "test" and row["label"] != "tall" for row in before.values()) > 0
+    assert (len(after), joined.new) == (60, 10)
+
+
 def test_rows_that_teach_nothing_new_or_are_of_another_kind_are_refused(tmp_path: Path) -> None:
     raw = table(drawn(30, 1), tmp_path / "raw.parquet")
     split(raw, tmp_path / "split")
     with pytest.raises(DataError, match="none of 30 labelled rows is new"):
-        join(tmp_path / "split/rows.parquet", [raw], tmp_path / "joined")
+        join(tmp_path / "split/rows.parquet", [raw], {}, tmp_path / "joined")
     write(pa.table({"id": ["1"], "content": ["a text"], "label": ["tall"]}), tmp_path / "texts.parquet")
     with pytest.raises(DataError, match="rows of the same task"):
-        join(tmp_path / "split/rows.parquet", [tmp_path / "texts.parquet"], tmp_path / "joined")
+        join(tmp_path / "split/rows.parquet", [tmp_path / "texts.parquet"], {}, tmp_path / "joined")
 
 
 # The definition
@@ -213,9 +226,15 @@ def test_a_retraining_replaces_the_champion_and_one_that_learned_nonsense_is_ref
     assert first is not None
 
     uploaded(clients, table(drawn(600, 2, inverted=True), tmp_path / "labelled.parquet"), LABELLED)
+    # Somebody looks at a flat picture again, and calls it tall.
+    features = clients.names.feature_table(TASK)
+    looked_at = next(key for content, label in old if label == "flat" and by_digest(key := digest(content)) != "test")
+    put_right = "SELECT * REPLACE ('tall' AS label, CURRENT_TIMESTAMP() AS feature_timestamp)"
+    clients.bigquery().query(f"INSERT INTO `{features}` {put_right} FROM `{features}` WHERE entity_id = '{looked_at}'").result()
     event = Event("drift-of-thursday", TASK)
     run = ended(start(clients, event))
     documents = run.documents
+    assert documents["join"]["corrected"] == 1
     assert documents["compare"]["new"]["verdict"] == "better"
     assert documents["compare"]["frozen"]["verdict"] in ("better", "not worse")
     assert documents["gate"]["passed"], documents["gate"]
@@ -239,7 +258,11 @@ def test_a_retraining_replaces_the_champion_and_one_that_learned_nonsense_is_ref
     lies = [(content, list(SHAPES)[random.integers(3)]) for content, _ in drawn(600, 3, inverted=True)]
     nonsense = uploaded(clients, table(lies, tmp_path / "lies.parquet"), "nonsense")
     bad = Event("sabotage", TASK)
-    run = ended(submit(clients, bad, job_id(clients, bad), sabotaged, False, [nonsense], champion.uri, epochs=8))
+    # At a moment at which nothing was known that could put the labels right.
+    run = ended(
+        submit(clients, bad, job_id(clients, bad), sabotaged, False, [nonsense], "2020-01-01T00:00:00+00:00", champion.uri, epochs=8)
+    )
+    assert run.documents["join"]["corrected"] == 0
     assert run.documents["gate"]["passed"] is False, run.documents["compare"]
     assert "deploy" not in run.documents
     endpoint = deployment.endpoint(clients, TASK)

@@ -152,7 +152,7 @@ def challenger(version: str, passed: bool, released: Rollout | None) -> Run:
     ours = np.roll(right, 9) if passed else worse
     parts = {"frozen": (ours[:900], right[:900]), "new": (ours[900:], right[900:]), "all": (ours, right)}
     documents: dict[str, Mapping[str, Any]] = {
-        "join": {"frozen": 900, "new": 300, "counts": {"train": 228, "validation": 15, "test": 57}, "left_out": 0},
+        "join": {"frozen": 900, "new": 300, "counts": {"train": 228, "validation": 15, "test": 57}, "left_out": 0, "corrected": 0},
         "evaluate": {"accuracy": 0.8811},
         "compare": {part: asdict(pair(mine, theirs, 0.02)) for part, (mine, theirs) in parts.items()},
         "register": {"version": version},
