@@ -24,7 +24,7 @@ INSIDE := $(PLAYBOOK) run $(REACH) -- python
 REHEARSAL := $(if $(EMULATOR),--rehearsal --folder .playbook/rehearsal)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor loop test test-all lint format lock record schemas emulator bootstrap synth price preflight adopt plan diff keep deploy destroy restore release promote rollback releases sleep sweep train images compile bench clean
+.PHONY: help setup doctor loop test test-all lint format lock record schemas emulator bootstrap synth price preflight adopt plan diff keep drift deploy destroy restore release promote rollback releases sleep sweep train images compile bench clean
 
 help: ## list the verbs
 	@echo 'make VERB [ENV=local|dev|staging|prod] [EMULATOR=1] ...'
@@ -72,6 +72,9 @@ diff: setup ## the review of what an apply would do, in build/review/ENV [AGAINS
 
 keep: setup ## keep the plans that make diff has reviewed, for who approves and applies them
 	@$(INSIDE) -m infra.terraform keep --env $(ENV) $(if $(EMULATOR),--folder .playbook/rehearsal)
+
+drift: setup ## what runs otherwise than the state says, in build/drift/ENV, and who is past the approvals
+	@$(PLAYBOOK) drift $(REACH)
 
 deploy: setup ## apply the stacks (a protected environment applies approved plans only; a rehearsal plans first)
 	@$(INSIDE) -m infra.terraform $(if $(EMULATOR),plan,bootstrap) --env $(ENV) $(REHEARSAL)
