@@ -52,7 +52,7 @@ def scan(stacks: Sequence[SynthesisedStack]) -> Scan:
             stack=(id_ := Path(check.file_path).parent.name),
             address=addresses.get((id_, check.resource.rpartition(".")[2]), str(check.resource)),
             rule=check.check_id,
-            message=f"{check.check_name}. {check.guideline or 'See the documentation of checkov.'}",
+            message=f"{check.check_name}. {check.guideline or ''}".rstrip(),
         )
         for report in reports
         for check in report.failed_checks
