@@ -122,8 +122,8 @@ bench: setup ## side-by-side benchmarks into build/bench
 test: setup ## the tests that take seconds
 	@pytest -m 'not long'
 
-test-all: setup ## every test
-	@pytest
+test-all: setup ## every test, and which of them take longest
+	@pytest --durations=25 --durations-min=10
 
 lint: setup ## ruff, mypy, tsc, generated files, policies over every stack
 	ruff check --no-cache .
