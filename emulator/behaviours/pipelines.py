@@ -122,9 +122,9 @@ async def delete(call: Call, cloud: Cloud) -> Json | Response:
 
 @at_start
 async def start(cloud: Cloud) -> None:
-    """Ends the jobs that a stop of the emulator cut off, and starts the leanest process for steps."""
+    """Ends the jobs that a stop of the emulator cut off, and starts the process for steps of the first image in the table."""
     # Every run needs it, cached or not; the heavier ones wait until a step is about to run.
-    cloud.supervisor.warm([min(cloud.supervisor.launchers.keys() - {()}, key=len, default=())])
+    cloud.supervisor.warm([next(filter(None, cloud.supervisor.launchers), ())])
     kept = cloud.store.of("aiplatform")
     for name, job in kept.items(kind=KIND):
         if job.get("state") in UNFINISHED:
