@@ -29,7 +29,8 @@ defaults(
 
 @completes("storage", "Bucket")
 def bucket_completed(call: Call, cloud: Cloud, name: str, bucket: Json) -> None:
-    """Locations come back in capitals: in lower case, Terraform would replace the bucket."""
+    """Locations come back in capitals: in lower case, Terraform would replace the bucket. A class that is taken away is the usual one."""
+    bucket.setdefault("storageClass", "STANDARD")
     bucket["location"] = bucket.get("location", "US").upper()
     bucket["locationType"] = "multi-region" if bucket["location"] in MULTI_REGIONS else "region"
     if project := call.one("project"):

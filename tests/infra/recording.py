@@ -213,7 +213,8 @@ def main() -> int:
                     file.seek(written)
                     lines = [json.loads(line) for line in file]
                     written = file.tell()
-                chosen = [line for line in lines if agent in line["agent"]]
+                # What our own code has put into a bucket goes with it, and is not there when the requests are replayed.
+                chosen = [line for line in lines if agent in line["agent"] and "/o/ledger%2F" not in line["path"]]
                 (FOLDER / f"{stack}.{verb}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in condensed(chosen, names)))
 
             FOLDER.mkdir(exist_ok=True)
