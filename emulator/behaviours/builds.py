@@ -80,8 +80,8 @@ async def create_trigger(call: Call, cloud: Cloud) -> Json:
     """A trigger is known by an id that Google chooses; its name is one of a kind too, and short."""
     trigger = dict(call.body)
     taken = {one.get("name") for one in cloud.store.of("cloudbuild").list(call.name)}
-    if trigger.get("name") in taken:
-        raise Refusal(409, "ALREADY_EXISTS", f"Trigger {trigger['name']!r} already exists. Nothing was made. Choose another name.")
+    if (given := trigger.get("name")) and given in taken:
+        raise Refusal(409, "ALREADY_EXISTS", f"Trigger {given!r} already exists. Nothing was made. Choose another name.")
     linked = trigger.get("repositoryEventConfig", {}).get("repository", "")
     if linked:
         cloud.resources.load(call, cloud.projects.by_id(linked))
