@@ -39,11 +39,13 @@ class Source:
         name: what every output calls it.
         variables: added to Terraform's environment.
         stand_in: whether it is the stand-in.
+        mirror: the folder on this machine that holds it, where there is one.
     """
 
     name: str
     variables: Mapping[str, str]
     stand_in: bool = False
+    mirror: Path | None = None
 
 
 def installed(variables: Mapping[str, str], home: Path, mirror: Path = MIRROR) -> Source | None:
@@ -53,10 +55,10 @@ def installed(variables: Mapping[str, str], home: Path, mirror: Path = MIRROR) -
     """
     config = Path(variables.get("TF_CLI_CONFIG_FILE") or home / ".terraformrc")
     if config.exists() and _leads_to_provider(config.read_text()):
-        return Source(f"google provider, as {config} finds it", {})
+        return Source(f"google provider, as {config} finds it", {}, mirror=next(_mirrors(config.read_text()), None))
     for folder in (home / ".terraform.d/plugins", home / ".local/share/terraform/plugins", Path("/usr/local/share/terraform/plugins")):
         if _holds_provider(folder):
-            return Source(f"google provider of {folder}", {})
+            return Source(f"google provider of {folder}", {}, mirror=folder)
     if not _holds_provider(mirror):
         return None
     addresses = json.dumps([f"{registry}/{PROVIDER}" for registry in REGISTRIES])
@@ -69,14 +71,19 @@ def installed(variables: Mapping[str, str], home: Path, mirror: Path = MIRROR) -
     new = mirror / f".terraformrc.{os.getpid()}"
     new.write_text(text)
     os.replace(new, written)
-    return Source(f"google provider {VERSION} of {mirror}", {"TF_CLI_CONFIG_FILE": str(written)})
+    return Source(f"google provider {VERSION} of {mirror}", {"TF_CLI_CONFIG_FILE": str(written)}, mirror=mirror)
 
 
 def _leads_to_provider(config: str) -> bool:
     """Whether a command-line configuration names a mirror with the provider; what is not on this machine is taken at its word."""
-    folders = re.findall(r'\bpath\s*=\s*"([^"]+)"', config)
     elsewhere = "network_mirror" in config or ("dev_overrides" in config and PROVIDER in config)
-    return elsewhere or any(_holds_provider(Path(folder)) for folder in folders)
+    return elsewhere or any(_mirrors(config))
+
+
+def _mirrors(config: str) -> Iterator[Path]:
+    """The folders of a command-line configuration that hold the provider."""
+    named = (Path(folder) for folder in re.findall(r'\bpath\s*=\s*"([^"]+)"', config))
+    return (folder for folder in named if _holds_provider(folder))
 
 
 def _holds_provider(folder: Path) -> bool:

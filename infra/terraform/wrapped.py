@@ -2,8 +2,8 @@
 
 In a protected environment it applies nothing but a plan that was approved: the guard-rail, where IAM is the boundary.
 
-The command line also calls `providers lock`, which asks the registry whatever is installed; lock files are not kept, so it is
-answered here.
+The command line also calls `providers lock`, which asks the registry whatever is installed; here it asks the mirror that the provider
+comes from.
 """
 
 import json
@@ -36,10 +36,13 @@ WITHOUT_PROVIDER = {"version", "fmt", "login", "logout", "-version", "--version"
 
 def main(arguments: list[str]) -> int:
     """Run Terraform with `arguments`."""
-    if arguments[:2] == ["providers", "lock"]:
-        print("Lock files are not kept: nothing to lock.")
-        return 0
     variables = binary.environment(os.environ)
+    if arguments[:2] == ["providers", "lock"]:
+        found = providers.installed(variables, Path.home())
+        if found is None or found.mirror is None:
+            print("No mirror on this machine holds the google provider, so that there is nothing to lock.")
+            return 0
+        arguments = [*arguments, f"-fs-mirror={found.mirror}"]
     try:
         terraform = binary.find(variables)
         with ExitStack() as held:

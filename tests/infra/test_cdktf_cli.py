@@ -32,11 +32,28 @@ def test_a_command_is_led_to_our_terraform_and_reports_to_nobody(monkeypatch: py
     assert address.full({})["TERRAFORM_BINARY_NAME"] == "tofu", "who names another one gets it"
 
 
-def test_the_wrapper_locks_no_provider_and_asks_no_registry(tmp_path: Path) -> None:
-    unreachable = {**os.environ, "HTTPS_PROXY": "http://127.0.0.1:9", "PATH": os.defpath}
-    command = [str(address.WRAPPER), "providers", "lock", "-platform=linux_amd64"]
-    done = subprocess.run(command, cwd=tmp_path, env=unreachable, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (0, "Lock files are not kept: nothing to lock.\n")
+def test_the_wrapper_locks_what_the_mirror_holds_and_asks_no_registry(tmp_path: Path) -> None:
+    package = tmp_path / "mirror" / providers.REGISTRIES[0] / providers.PROVIDER / providers.VERSION / "linux_amd64"
+    package.mkdir(parents=True)
+    (package / f"terraform-provider-google_v{providers.VERSION}_x5").write_text("a provider")
+    (tmp_path / "terraformrc").write_text(f'provider_installation {{ filesystem_mirror {{ path = "{tmp_path}/mirror" }} }}')
+    required = {"google": {"source": providers.PROVIDER, "version": providers.VERSION}}
+    (tmp_path / "cdk.tf.json").write_text(json.dumps({"terraform": {"required_providers": required}}))
+
+    def locked(**variables: str) -> str:
+        command = [str(address.WRAPPER), "providers", "lock", "-platform=linux_amd64"]
+        unreachable = {**os.environ, "HTTPS_PROXY": "http://127.0.0.1:9", "HOME": str(tmp_path), **variables}
+        done = subprocess.run(command, cwd=tmp_path, env=unreachable, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    lock = tmp_path / ".terraform.lock.hcl"
+    if providers.installed({"TF_CLI_CONFIG_FILE": "none"}, tmp_path) is None:
+        assert "nothing to lock" in locked(TF_CLI_CONFIG_FILE="none")
+        assert not lock.exists()
+    assert "nothing to lock" not in locked(TF_CLI_CONFIG_FILE=str(tmp_path / "terraformrc"))
+    assert f'version     = "{providers.VERSION}"' in lock.read_text()
+    assert "h1:" in lock.read_text()
 
 
 def test_a_protected_environment_is_not_changed_by_a_plan_that_nobody_reviewed(
