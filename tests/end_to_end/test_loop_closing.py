@@ -116,11 +116,11 @@ def reached(when: Callable[[str, Traffic], bool], traffic: Traffic, heard: str) 
 KILLS: list[tuple[str, Callable[[str, Traffic], bool]]] = [
     ("two servers share the traffic", lambda said, traffic: traffic.shares == (50, 50)),
     ("shifted traffic", lambda said, traffic: "· control traffic" in said),
+    ("the permuted artifact is in the canary", lambda said, traffic: "label the window" in said and len(traffic.shares) == 2),
     ("the monitor has seen the shift and raises the alarm", lambda said, traffic: "shifted · monitor" in said),
     ("both challengers learn", lambda said, traffic: "retrained · preprocess" in said and "mislabelled · preprocess" in said),
     ("the challenger is in the canary", lambda said, traffic: "retrained · attach" in said and len(traffic.shares) == 2),
-    ("the permuted artifact is in the canary", lambda said, traffic: "retrained · write-features" in said and len(traffic.shares) == 2),
-    ("the report", lambda said, traffic: "permuted · canary" in said),
+    ("the report", lambda said, traffic: "retrained · write-features" in said),
 ]
 """Where the loop is killed, in this order; what is said is what has ended."""
 

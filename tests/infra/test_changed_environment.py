@@ -39,7 +39,8 @@ def test_what_can_be_changed_in_place_is_and_a_certificate_is_replaced(tmp_path:
             monkeypatch.setenv(variable, value)
         folder = tmp_path / "terraform"
         bootstrap("local")
-        before = {result.stack: result.counts.added for result in done(apply("local", ["foundation", "network", "data", *STACKS], folder))}
+        made = done(apply("local", ["foundation", "network", "data", *STACKS], folder))
+        before = {result.stack: result.counts.added + result.counts.adopted for result in made}
         labels = {**organisation().labels, "reviewed": "yes"}
         monkeypatch.setattr("infra.app.load_all", lambda: [edited("local")])
         monkeypatch.setattr("infra.app.organisation", lambda: organisation().model_copy(update={"labels": labels}))

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
 ENGINEER, APPROVER = "engineer@example.com", "ml-lead@example.com"
 LINKED = (".playbook/data", ".playbook/providers", "node_modules")
 """What a checkout needs beside its files and is the same for each."""
-BUILT = ("serving/node/dist", "serving/web/dist", "serving/javascript/dist")
+BUILT = ("serving/node/dist", "serving/web/dist")
 TRAIN = "import sys; from pathlib import Path; from environments.clients import Clients; from tests.releases import places; \
 places.trained(Clients.of('dev'), Path(sys.argv[1]), int(sys.argv[2]))"
 

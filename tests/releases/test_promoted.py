@@ -1,9 +1,8 @@
 """A release on its way through environments that are there: made, promoted in spite of interruptions, replaced, taken back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,6 +18,7 @@ from releases.ledger import LedgerError
 from releases.manifest import ManifestError
 from serving.registry import origin, versions
 from serving.rollout import canary, web
+from tests.conftest import running_emulator
 from tests.infra.variants import changed
 from tests.releases import places
 
@@ -83,7 +83,16 @@ def registered(clients: Clients, task: str) -> int:
     return len(clients.vertex().models.ModelRegistry(clients.names.model(task)).list_versions())
 
 
-def test_a_release_is_made_promoted_replaced_and_taken_back(google_cloud: dict[str, Any], tmp_path: Path) -> None:
+@pytest.fixture
+def empty_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A local Google Cloud of its own: what other tests have made in these projects would be promoted, too."""
+    with running_emulator(tmp_path / "google-cloud") as described:
+        for variable, value in described["environment"].items():
+            monkeypatch.setenv(variable, value)
+        yield
+
+
+def test_a_release_is_made_promoted_replaced_and_taken_back(empty_cloud: None, tmp_path: Path) -> None:
     # Its plans are not what this is about, so that here people may apply to staging without a review.
     dev, staging = places.place(load("dev")), places.place(changed("staging", protected=False))
     with pytest.raises(ReleaseError, match="dev runs no release"):

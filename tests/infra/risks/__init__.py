@@ -58,7 +58,9 @@ def taken(risk: Risk, stack: SynthesisedStack, id_: str = "") -> SynthesisedStac
     document = copy.deepcopy(stack.document)
     resources = document.setdefault("resource", {})
     for type_, changes in risk.edit.items():
-        body = resources[type_][min(resources[type_])]
+        edited, there = {path.partition(".")[0] for path in changes}, resources[type_]
+        # The first that has what is edited, where one does.
+        body = there[min(there, key=lambda name: (not edited <= there[name].keys(), name))]
         for path, value in changes.items():
             put(body, path, value)
     for type_, body in risk.add.items():
