@@ -111,7 +111,7 @@ def activate(target: Clients, release: CodeRelease, say: Say) -> dict[str, str]:
     )
     digests = {image.name: image.digest for image in release.images}
     registered = {model.task: _registered(target, model, digests) for model in release.models}
-    before = {task: champion for task in registered if (champion := _champion(target, task))}
+    before = _before(target, release)
     moved: list[str] = []
     for model in release.models:
         version = registered[model.task].version
@@ -173,17 +173,34 @@ def _converted(model: Model) -> bool:
     return any(file.name.endswith("/web/web.json") for file in model.files)
 
 
+def _before(target: Clients, release: CodeRelease) -> dict[str, str]:
+    """Task → digest of the model that served before this promotion, also where an earlier try of it was cut off after that had gone."""
+    runs = running.now(ledger.entries(target))
+    found = {}
+    for model in release.models:
+        champion = _champion(target, model.task)
+        if champion == model.digest and runs is not None:
+            champion = runs.models.get(model.task, champion)
+        if champion:
+            found[model.task] = champion
+    return found
+
+
 def _take_back(target: Clients, moved: Sequence[str], before: Mapping[str, str], release: CodeRelease, say: Say) -> None:
-    """Return each task that had moved to the champion before; one that had none keeps its first."""
+    """Return each task that has another champion now to the one before; one that had none keeps its first."""
     for task in moved:
-        if task in before:
-            rollout.rollback(
-                target,
-                task,
-                "another task of its release was refused",
-                partial(web.show, target, task) if any(_converted(model) for model in release.models if model.task == task) else None,
-                report=partial(about, say, task),
-            )
+        former = versions.find(target, task, versions.by_digest(before[task])) if task in before else None
+        if former is None or before[task] == _champion(target, task):
+            continue
+        # A rollout returns to the version with this alias.
+        versions.alias(target, task, former.version_id, rollout.PREVIOUS)
+        rollout.rollback(
+            target,
+            task,
+            "another task of its release was refused",
+            partial(web.show, target, task) if any(_converted(model) for model in release.models if model.task == task) else None,
+            report=partial(about, say, task),
+        )
 
 
 def _publish_page(target: Clients, release: CodeRelease, say: Say) -> None:
