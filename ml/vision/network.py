@@ -11,7 +11,7 @@ from ml.training.fitting import Recipe
 if TYPE_CHECKING:
     import keras
 
-FIRST_FILTERS = 8
+FIRST_FILTERS = 12
 FILTERS = (32, 48, 64)
 SMALLEST = 8
 """Pooling stops when the side is below this."""
@@ -60,4 +60,4 @@ def shifted(pictures: Any) -> Any:
     return moved
 
 
-RECIPE = Recipe(build=build, inputs=scaled, augment=shifted, augment_below=3000, learning_rate=3.5e-3, batch=96, steps=470, epochs=(4, 40))
+RECIPE = Recipe(build=build, inputs=scaled, augment=shifted, augment_below=3000, learning_rate=3e-3, batch=128, steps=470, epochs=(5, 40))
