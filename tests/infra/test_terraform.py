@@ -237,8 +237,12 @@ def test_an_interrupt_lets_terraform_finish_and_save(folder: Path) -> None:
     chosen = [word for stack in stacks for word in ("--stack", stack)]
     command = [sys.executable, "-m", "infra.terraform", "apply", "--env", "dev", *chosen, "--rehearsal", "--folder", str(folder)]
 
+    def interruptible() -> None:
+        # Whoever runs the tests in the background has children that ignore it.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     def interrupted() -> tuple[int, str]:
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible) as process:
             assert process.stderr is not None
             for line in process.stderr:
                 if line.endswith(" created\n"):

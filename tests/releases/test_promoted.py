@@ -1,8 +1,10 @@
 """A release on its way through environments that are there: made, promoted in spite of interruptions, replaced, taken back."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,9 +86,14 @@ def registered(clients: Clients, task: str) -> int:
 
 
 @pytest.fixture
-def empty_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def empty_cloud(google_cloud: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A local Google Cloud of its own: what other tests have made in these projects would be promoted, too."""
-    with running_emulator(tmp_path / "google-cloud") as described:
+    state = tmp_path / "google-cloud"
+    state.mkdir()
+    # gRPC reads the certificate authority once a process, so that both clouds have the same.
+    for name in ("ca.pem", "ca.key"):
+        shutil.copy2(Path(google_cloud["ca"]).with_name(name), state)
+    with running_emulator(state) as described:
         for variable, value in described["environment"].items():
             monkeypatch.setenv(variable, value)
         yield
