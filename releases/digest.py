@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -74,9 +74,9 @@ def _acts(change: Mapping[str, Any]) -> bool:
     return change["change"]["actions"] != ["no-op"] or "importing" in change["change"] or "previous_address" in change
 
 
-def of_all(planned: Iterable[Planned]) -> str:
-    """Digest of the plans of all stacks: what a review's first line says."""
-    return sha256({one.stack: one.digest for one in planned})
+def of_all(plans: Mapping[str, str]) -> str:
+    """Digest of the plans of all stacks, by theirs: what a review's first line says."""
+    return sha256(dict(plans))
 
 
 def moved(approved: Planned, found: Planned) -> list[str]:

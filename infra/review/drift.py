@@ -5,17 +5,16 @@ Exit code 0: nothing moved and nobody is. 3: something did, or somebody is; it i
 
 import argparse
 import datetime
-import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from environments.clients import Clients
 from infra.review.__main__ import REFUSALS
-from infra.review.report import OpenBreakGlass, to_json
+from infra.review.report import digest
 from infra.review.written import write
 from infra.terraform import providers, runner
-from releases import breakglass, ledger
+from releases import ledger
 from releases.commit import CommitError
 
 OUT = Path("build") / "drift"
@@ -47,21 +46,19 @@ def compared(options: argparse.Namespace, now: datetime.datetime) -> int:
     """Plan every stack, which reads everything anew, and report what was changed outside Terraform."""
     from infra.review import ours
 
-    results = runner.plan(options.env, options.stack, options.folder, lambda _: None, rehearsal=options.rehearsal)
+    # A broken policy is no reason not to look.
+    results = runner.plan_for_review(options.env, options.stack, options.folder, lambda _: None, rehearsal=options.rehearsal)
     saved: dict[str, runner.Saved] = {}
     if not any(result.error for result in results):
         results, saved = runner.shown(options.env, options.stack, options.folder, say=lambda _: None)
     if failed := [result for result in results if result.error]:
         print(*(result.error for result in failed), sep="\n", file=sys.stderr)
         return 1
-    clients = Clients.of(options.env)
-    found = breakglass.opened(ledger.entries(clients))
     report = ours.of_environment(options.env, saved, (options.folder / options.env).absolute(), now, kind="drift")
-    glass = tuple(OpenBreakGlass(by=it.by, reason=it.reason, since=it.since, until=it.until) for it in found)
-    report = report.model_copy(update={"sign_off": report.sign_off.model_copy(update={"break_glass": glass})})
+    glass = report.sign_off.break_glass
     written = write(report, options.out or OUT / options.env)
-    digest = hashlib.sha256(to_json(report).encode()).hexdigest()
-    ledger.append(clients, "drift", {"report": digest, "changes": len(report.changes), "stacks": sorted(saved)}, now)
+    body = {"report": digest(report), "changes": len(report.changes), "stacks": sorted(saved)}
+    ledger.append(Clients.of(options.env), "drift", body, now)
     for one in glass:
         print(f"break-glass: {one.by} since {one.since.isoformat(timespec='minutes')}: {one.reason}")
     for change in report.changes:

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from environments import Environment, Names, load, organisation, tasks
+from environments import Environment, load, tasks
 from environments.clients import Clients
 from environments.loading import parity
 from infra import app, synthesis
@@ -21,13 +21,16 @@ from infra.review.named import Named
 from infra.review.plan import Origin, Plan
 from infra.review.policies import policies, reverted
 from infra.review.promotion import promotion
-from infra.review.report import PlannedStack, PolicyChanges, PromotionDelta, Report, SignOff, Subject
+from infra.review.report import OpenBreakGlass, PlannedStack, PolicyChanges, PromotionDelta, Report, SignOff, Subject
 from infra.review.review import Context, review
 from infra.review.uses import code
 from infra.terraform.runner import Saved
-from releases import approvals, commit, ledger
+from releases import approvals, breakglass, commit, ledger
+from releases.approvals import Approval, ApprovalRefused
 from releases.commit import Commit, CommitError
+from releases.digest import Planned
 from releases.ledger import Entry
+from releases.signing import SigningError
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,12 +54,14 @@ def of_environment(
         LedgerError: when a ledger is not what was written.
     """
     synthesis.prepare()  # policies ask the bindings which types carry labels
-    environment, names = load(name), Names(organisation(), load(name))
+    clients = Clients.of(name)
+    names = clients.names
+    environment = names.environment
     stacks = [stack for stack in subject.read(folder, [name]) if stack.id in saved]
     plans = [plan.read(saved[stack.id].document, stack.id, declared(stack)) for stack in stacks]
     resources = [resource for one in plans for resource in one.resources]
     base = synthesised(reference, name) if reference else None
-    at, entries = here(), ledger.entries(Clients.of(name))
+    at, entries = here(), ledger.entries(clients)
     delta = _promotion(environment, against, at, now, stacks) if against else None
     context = Context(
         today=now.date(),
@@ -75,7 +80,7 @@ def of_environment(
         ),
         blast=lambda findings: blast(resources, Named(names, tasks()), code(), findings),
         promotion=delta,
-        sign_off=_sign_off(environment, saved, at, entries, now),
+        sign_off=_sign_off(clients, saved, at, entries, now),
     )
     return review(plans, context)
 
@@ -146,18 +151,13 @@ def _synthesised(name: str) -> list[SynthesisedStack]:
         return subject.read(Path(scratch), [name])
 
 
-def _sign_off(
-    environment: Environment, saved: Mapping[str, Saved], at: Commit | None, entries: Sequence[Entry], now: datetime.datetime
-) -> SignOff:
-    """Who has to agree, and whose agreement to exactly these plans still holds."""
+def _sign_off(clients: Clients, saved: Mapping[str, Saved], at: Commit | None, entries: Sequence[Entry], now: datetime.datetime) -> SignOff:
+    """Who has to agree, whose agreement to exactly these plans still holds, and who is past all that."""
+    environment = clients.names.environment
     makers = {one.by for one in saved.values()} | ({at.author, at.committer} if at else set())
     able = [person for person in environment.approvers if not (environment.protected and person in makers)]
-    found = [approvals.newest(entries, stack) for stack in saved]
-    held = [
-        approval
-        for each, (stack, one) in zip(found, saved.items(), strict=True)
-        if each and (approval := each[1]).until > now and approval.stacks[stack].digest == one.planned.digest
-    ]
+    found = [(approvals.newest(entries, stack), one.planned) for stack, one in saved.items()]
+    held = [each[1] for each, planned in found if each and at and _holds(clients, each[1], planned, at, now)]
     given = len(held) == len(saved) and bool(saved)
     return SignOff(
         needed=environment.protected,
@@ -166,4 +166,16 @@ def _sign_off(
         approved_by=tuple(sorted({approval.by for approval in held})) if given else (),
         until=min(approval.until for approval in held) if given else None,
         command=f"playbook approve --env {environment.name} --until TIME" if environment.protected else "",
+        break_glass=tuple(
+            OpenBreakGlass(by=one.by, reason=one.reason, since=one.since, until=one.until) for one in breakglass.opened(entries)
+        ),
     )
+
+
+def _holds(clients: Clients, approval: Approval, planned: Planned, at: Commit, now: datetime.datetime) -> bool:
+    """Whether an approval is one that an apply would accept."""
+    try:
+        approvals.refuse(clients, approval, planned, at, now)
+    except (ApprovalRefused, SigningError):
+        return False
+    return True

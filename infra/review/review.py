@@ -31,7 +31,7 @@ from infra.review.rules.access import access
 from infra.review.rules.world import World
 from infra.review.types import known
 from infra.review.verdict import verdict
-from releases.digest import sha256
+from releases.digest import of_all
 
 Radius = Callable[[Sequence[Finding]], BlastRadius]
 
@@ -98,7 +98,7 @@ def review(plans: Sequence[Plan], context: Context) -> Report:
     stacks = tuple(_stack(plan, context.subject) for plan in plans)
     return Report(
         subject=context.subject.model_copy(update={"stacks": stacks}),
-        verdict=verdict([*found, *blast.findings], sha256({stack.id: stack.plan for stack in stacks})),
+        verdict=verdict([*found, *blast.findings], of_all({stack.id: stack.plan for stack in stacks})),
         destroys=destroys,
         access=granted,
         exposure=exposed,

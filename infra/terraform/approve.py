@@ -42,12 +42,9 @@ def keep(
     Raises:
         TerraformFailed: when the review is not of them.
     """
-    results, found = runner.shown(environment, stacks, folder, lambda _: None)
-    if any(result.error for result in results):
-        return results
-    planned = {id_: saved.planned for id_, saved in found.items()}
-    digest = pinned(report, environment, planned, "Nothing was kept.")
-    results, entry = runner.keep(environment, digest, stacks, folder, say)
+    results, entry = runner.keep(
+        environment, lambda planned: pinned(report, environment, planned, "Nothing was kept."), stacks, folder, say
+    )
     if entry:
         say(f"kept as entry {entry.number} of the ledger of {environment}, for a day: playbook approve --env {environment} --until 8h")
     return results

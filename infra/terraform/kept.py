@@ -4,7 +4,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from environments.clients import Clients
@@ -18,46 +18,57 @@ Kept = dict[str, Any]
 """What the ledger says of one kept plan: its identity, what was written beside it, and the object."""
 
 
-def keep(clients: Clients, stack: Stack, run: str) -> Kept:
-    """Put the saved plan of a stack into the bucket; what the ledger is to say of it.
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A saved plan, as it was read under its stack's locks.
 
-    Args:
-        clients: of the environment.
-        stack: in whose folder it lies.
-        run: the word that tells these plans from all others.
+    Attributes:
+        content: Terraform's plan file.
+        identity: what identifies it.
+        made_from: what was written beside it.
+    """
+
+    content: bytes
+    identity: Planned
+    made_from: dict[str, Any]
+
+
+def read(stack: Stack) -> Plan:
+    """The saved plan of a stack.
 
     Raises:
-        TerraformFailed: when there is no plan, or it is stale.
-        GoogleAPIError: when the bucket is not there or may not be added to.
+        TerraformFailed: when there is none, or it does not say what it was made from.
     """
-    stack.planned()
-    content = (stack.folder / PLAN).read_bytes()
-    blob = clients.storage().bucket(clients.names.plan_bucket).blob(f"{run}/{stack.id}")
-    # Whoever plans may add and cannot look: of the object nothing is known but what its upload answers.
-    blob.upload_from_string(content, content_type="application/octet-stream", if_generation_match=0)
-    return {
-        "plan": asdict(stack.identity()),
-        "made_from": stack.made_from(),
-        "object": blob.name,
-        "generation": blob.generation,
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
+    return Plan(content=(stack.folder / PLAN).read_bytes(), identity=stack.identity(), made_from=stack.made_from())
 
 
-def run_id() -> str:
-    """A word that no other run has."""
-    return uuid.uuid4().hex
-
-
-def written_down(clients: Clients, stacks: Mapping[str, Kept], report: str) -> Entry:
-    """Tell the ledger which plans were kept, and of which review.
+def keep(clients: Clients, found: Mapping[str, Plan], report: str) -> Entry:
+    """Put saved plans into the bucket, and tell the ledger which, and of which review.
 
     Args:
         clients: of the environment.
-        stacks: stack id → what `keep` said.
-        report: digest of the review; empty where nobody has reviewed them yet.
+        found: stack id → its plan.
+        report: digest of the review.
+
+    Raises:
+        GoogleAPIError: when the bucket is not there or may not be added to.
     """
-    return ledger.append(clients, "plan", {"report": report, "stacks": dict(stacks)})
+    run = uuid.uuid4().hex
+    stacks = {id_: _put(clients, plan, f"{run}/{id_}") for id_, plan in found.items()}
+    return ledger.append(clients, "plan", {"report": report, "stacks": stacks})
+
+
+def _put(clients: Clients, plan: Plan, name: str) -> Kept:
+    blob = clients.storage().bucket(clients.names.plan_bucket).blob(name)
+    # Whoever plans may add and cannot look: of the object nothing is known but what its upload answers.
+    blob.upload_from_string(plan.content, content_type="application/octet-stream", if_generation_match=0)
+    return {
+        "plan": asdict(plan.identity),
+        "made_from": plan.made_from,
+        "object": blob.name,
+        "generation": blob.generation,
+        "sha256": hashlib.sha256(plan.content).hexdigest(),
+    }
 
 
 def plans(entry: Entry) -> dict[str, Planned]:

@@ -180,8 +180,8 @@ def shown(
     found: dict[str, Saved] = {}
 
     def work(stack: Stack) -> Counts:
-        counts = stack.planned()
-        found[stack.id] = Saved(stack.shown(), stack.identity(), str(stack.made_from().get("by", "")), stack.folder)
+        counts, shown_ = stack.planned(), stack.shown()
+        found[stack.id] = Saved(shown_, stack.identity(shown_), str(stack.made_from().get("by", "")), stack.folder)
         return counts
 
     results = _run("show", environment, stacks, folder, say, work)
@@ -189,29 +189,33 @@ def shown(
 
 
 def keep(
-    environment: str, report: str, stacks: Sequence[str] = (), folder: Path = FOLDER, say: Say = on_standard_error
+    environment: str,
+    judged: Callable[[Mapping[str, Planned]], str],
+    stacks: Sequence[str] = (),
+    folder: Path = FOLDER,
+    say: Say = on_standard_error,
 ) -> tuple[list[Result], Entry | None]:
-    """Put the saved plan of each stack where whoever applies it finds it, and tell the ledger; nothing is told when one is lacking.
+    """Put the saved plan of each stack where whoever applies it finds it, and tell the ledger; nothing is kept when one is lacking.
 
     Args:
         environment: its name.
-        report: digest of the review of these plans.
+        judged: gives the digest of the review of these plans, or raises.
         stacks: names such as `serving`; none means all.
         folder: working folders.
         say: where progress goes.
     """
-    clients, run = Clients.of(environment), kept.run_id()
-    found: dict[str, kept.Kept] = {}
+    found: dict[str, kept.Plan] = {}
 
     def work(stack: Stack) -> Counts:
         counts = stack.planned()
-        found[stack.id] = kept.keep(clients, stack, run)
+        found[stack.id] = kept.read(stack)
         return counts
 
     results = _run("keep", environment, stacks, folder, say, work)
     if any(result.status != "done" for result in results):
         return results, None
-    return results, kept.written_down(clients, found, report)
+    report = judged({id_: plan.identity for id_, plan in found.items()})
+    return results, kept.keep(Clients.of(environment), found, report)
 
 
 def apply(
@@ -271,19 +275,19 @@ def settled(environment: str, stacks: Sequence[str] = (), folder: Path = FOLDER)
         TerraformFailed: when nobody is logged in.
     """
     clients, out = Clients.of(environment), (folder / environment).absolute()
-    kept = {path.parent.name: json.loads(path.read_text()) for path in out.glob(f"stacks/*/{APPLIED}")}
-    if not kept:
+    last = {path.parent.name: json.loads(path.read_text()) for path in out.glob(f"stacks/*/{APPLIED}")}
+    if not last:
         return None
     ids = [id_ for id_ in _synthesised(out) if not stacks or _short(clients.names, id_) in stacks]
     source = providers.installed(binary.environment(os.environ), Path.home())
     # Another provider may do something else with the same configuration.
     same = {"declared": declared.digest(), "provider": source.name if source else providers.stand_in_name()}
-    if not ids or any(id_ not in kept or not same.items() <= kept[id_].items() for id_ in ids):
+    if not ids or any(id_ not in last or not same.items() <= last[id_].items() for id_ in ids):
         return None
     states = _states(_storage(clients), clients.names)
-    if any(kept[id_]["state"] is None or states.get(id_) != kept[id_]["state"] for id_ in ids):
+    if any(last[id_]["state"] is None or states.get(id_) != last[id_]["state"] for id_ in ids):
         return None
-    return [Result(id_, "apply", "done", Counts(), 0.0, kept[id_]["terraform"], kept[id_]["provider"]) for id_ in ids]
+    return [Result(id_, "apply", "done", Counts(), 0.0, last[id_]["terraform"], last[id_]["provider"]) for id_ in ids]
 
 
 def _states(client: "storage.Client", names: Names) -> dict[str, int]:

@@ -265,13 +265,16 @@ class Stack:
             raise TerraformFailed(f"there is no saved plan of {self.id}. Nothing was changed. Make one and have it reviewed first.")
         return made_from
 
-    def identity(self) -> Planned:
+    def identity(self, shown: Mapping[str, Any] | None = None) -> Planned:
         """What identifies the saved plan.
+
+        Args:
+            shown: what `shown` has said of it, for whoever has asked already.
 
         Raises:
             TerraformFailed: when there is none, or it does not say what it was made from.
         """
-        return identity(self.folder / PLAN, self.shown(), self.made_from(), self.id)
+        return identity(self.folder / PLAN, shown if shown is not None else self.shown(), self.made_from(), self.id)
 
     def apply(self, adopt: bool) -> Counts:
         """Apply the saved plan, which is then used up.

@@ -10,16 +10,15 @@ from typing import Any
 import pytest
 
 from environments.clients import Clients
+from infra.review import ours
 from infra.terraform import apply, approved, bootstrap, kept, plan, runner, wrapped
 from infra.terraform.runner import Result
 from infra.terraform.stack import Counts
 from releases import approvals, commit, ledger
 from releases.digest import Planned
-from tests.conftest import running_emulator
-from tests.releases.people import acting_as
+from tests.releases.people import GIT, acting_as, at_work
 
 APPROVER = "ml-lead@example.com"
-GIT = ("git", "-c", "user.name=engineer", "-c", "user.email=engineer@example.com")
 STACKS = ["features", "monitoring"]
 
 
@@ -30,14 +29,7 @@ pytestmark = pytest.mark.long
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The commit that the plans are of, in a clean checkout, beside a local Google Cloud with what a bootstrap of staging makes."""
     root = tmp_path_factory.mktemp("checkout")
-    (root / "README").write_text("infrastructure\n")
-    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
-        subprocess.run([*GIT, *words], cwd=root, check=True)
-    with running_emulator(tmp_path_factory.mktemp("google-cloud")) as described, pytest.MonkeyPatch.context() as patch:
-        for variable, value in described["environment"].items():
-            patch.setenv(variable, value)
-        patch.setattr(runner, "ROOT", root)
-        patch.setattr(wrapped, "ROOT", root)
+    with at_work(root, tmp_path_factory.mktemp("google-cloud")):
         bootstrap("staging", lambda _: None)
         yield root
 
@@ -57,7 +49,7 @@ def consent(root: Path, folder: Path, stacks: list[str], keep: bool) -> dict[str
         results, found = runner.shown("staging", stacks, folder, lambda _: None)
         assert errors(results) == []
         if keep:
-            results, entry = runner.keep("staging", "4" * 64, stacks, folder, lambda _: None)
+            results, entry = runner.keep("staging", lambda _: "4" * 64, stacks, folder, lambda _: None)
             assert errors(results) == []
             assert entry is not None
     planned = {id_: saved.planned for id_, saved in found.items()}
@@ -108,6 +100,22 @@ def test_what_nobody_approved_and_what_was_approved_otherwise_is_refused(checkou
     [error] = errors(deployed(tmp_path, ["data"]))
     assert "Check out the commit that was planned" in error
     subprocess.run([*GIT, "reset", "-q", "--hard", "HEAD~1"], cwd=checkout, check=True)
+
+
+def test_a_review_names_those_alone_whose_signature_holds(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = Clients.of("staging")
+    consent(checkout, tmp_path, ["training"], keep=False)
+    monkeypatch.setattr(ours, "ROOT", checkout)
+    _, found = runner.shown("staging", ["training"], tmp_path, lambda _: None)
+
+    def approved_by() -> tuple[str, ...]:
+        return ours.of_environment("staging", found, (tmp_path / "staging").absolute(), datetime.now(UTC)).sign_off.approved_by
+
+    assert approved_by() == (APPROVER,)
+    genuine: Any = ledger.newest(ledger.entries(clients), "approval")
+    longer = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    ledger.append(clients, "approval", {**genuine.body, "signed": {**genuine.body["signed"], "until": longer}})
+    assert approved_by() == (), "its end was edited after it was signed"
 
 
 def test_an_equal_plan_made_anew_is_let_through_also_by_the_wrapper_and_another_is_not(

@@ -75,7 +75,10 @@ def test_an_approval_is_read_back_from_the_ledger_and_holds(approval: Approval, 
 
 
 def test_for_a_new_plan_that_is_equal_the_approval_holds(approval: Approval, applier: Clients) -> None:
-    approvals.refuse(applier, approval, Planned(**PLAN.__dict__), COMMIT, NOW + timedelta(hours=7))
+    anew = Planned(**PLAN.__dict__)
+    approvals.refuse(applier, approval, anew, COMMIT, NOW + timedelta(hours=7))
+    assert anew is not PLAN
+    assert anew.digest == approval.stacks[anew.stack].digest
 
 
 @pytest.mark.parametrize(

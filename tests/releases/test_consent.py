@@ -1,7 +1,6 @@
 """From the review to the consent, with the commands that people use, and what was changed behind Terraform's back."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,25 +15,17 @@ from infra.terraform import apply, approve, bootstrap, runner
 from infra.terraform.errors import TerraformFailed
 from infra.terraform.rest import Google
 from releases import ledger
-from tests.conftest import running_emulator
-from tests.releases.people import acting_as
+from tests.releases.people import acting_as, at_work
 
 pytestmark = pytest.mark.long
 APPROVER = "ml-lead@example.com"
-GIT = ("git", "-c", "user.name=engineer", "-c", "user.email=engineer@example.com")
 
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A local Google Cloud of our own, and a clean checkout that the plans are of."""
     root = tmp_path_factory.mktemp("checkout")
-    (root / "README").write_text("infrastructure\n")
-    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
-        subprocess.run([*GIT, *words], cwd=root, check=True)
-    with running_emulator(tmp_path_factory.mktemp("google-cloud")) as described, pytest.MonkeyPatch.context() as patch:
-        for variable, value in described["environment"].items():
-            patch.setenv(variable, value)
-        patch.setattr(runner, "ROOT", root)
+    with at_work(root, tmp_path_factory.mktemp("google-cloud")):
         for environment in ("staging", "dev"):
             bootstrap(environment, lambda _: None)
         yield

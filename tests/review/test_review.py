@@ -116,7 +116,7 @@ def test_the_digest_of_the_verdict_is_what_an_approval_names() -> None:
         stack="stack-0", changes="c", configuration="f", lock_file="", terraform="t", provider="p", lineage="l", serial=3, commit="a"
     )
     subject = Subject(stacks=(PlannedStack(id="stack-0", plan=planned.digest),))
-    assert reviewed(everything(), subject=subject).verdict.digest == of_all([planned])
+    assert reviewed(everything(), subject=subject).verdict.digest == of_all({planned.stack: planned.digest})
 
 
 def test_nothing_to_do_is_routine() -> None:
@@ -228,4 +228,4 @@ def test_the_saved_plans_are_those_that_were_reviewed(planned: Path) -> None:
     results, saved = runner.shown("local", ["data", "monitoring"], planned, lambda _: None)
     assert [result.error for result in results] == ["", ""]
     report = from_json((planned / "out" / "review.json").read_bytes())
-    assert report.verdict.digest == of_all([one.planned for one in saved.values()])
+    assert report.verdict.digest == of_all({stack: one.planned.digest for stack, one in saved.items()})
