@@ -73,7 +73,7 @@ def models(clients: Clients, runs_now: running.Running, bound: CodeRelease) -> M
     new = [
         _model(clients, task, templates, digests)
         for task in tasks().tasks
-        if (champion := versions.find(clients, task.name, versions.CHAMPION)) is None or _digest(champion) != runs_now.models[task.name]
+        if versions.digest(versions.find(clients, task.name, versions.CHAMPION)) != runs_now.models[task.name]
     ]
     if not new:
         raise ReleaseError(
@@ -141,7 +141,8 @@ def _model(clients: Clients, task: Task, templates: Mapping[str, str], digests: 
         raise ReleaseError(
             f"{task.name} has no champion in {where}: a release is all or nothing. Nothing was released. Make one: make loop ENV={where}"
         )
-    address, digest = f"gs://{clients.names.bucket('models')}/{task.name}/{_digest(champion)}", _digest(champion)
+    digest = versions.digest(champion)
+    address = f"gs://{clients.names.bucket('models')}/{task.name}/{digest}"
     if champion.uri != address:
         raise ReleaseError(
             f"version {champion.version_id} of {task.name} lies at {champion.uri}, which is not named by what is in it ({address}): "
@@ -179,11 +180,6 @@ def _model(clients: Clients, task: Task, templates: Mapping[str, str], digests: 
         metrics=list(_metrics(run)),
         evidence=list(_evidence(clients, champion, run)),
     )
-
-
-def _digest(champion: Any) -> str:
-    """What a version is known by: the alias that names its files."""
-    return next((alias.removeprefix("sha256-") for alias in champion.version_aliases if alias.startswith("sha256-")), "")
 
 
 def _inside(bucket: str, uri: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from environments.clients import Clients
 from playbook.releasing import ReleaseError, Say, about, looking
+from playbook.releasing.rollback import back_to
 from releases import images, ledger, manifest, objects, rules, running
 from releases.commit import Commit
 from releases.manifest import CodeRelease, Model
@@ -124,7 +125,7 @@ def activate(target: Clients, release: CodeRelease, say: Say) -> dict[str, str]:
             report=partial(about, say, model.task),
         )
         if done.outcome not in SERVING:
-            _take_back(target, moved, before, release, say)
+            _take_back(target, moved, before, say)
             raise ReleaseError(
                 f"the canary of {model.task} refused version {version}: {done.text}. A code release is all or nothing, so that "
                 f"{target.names.environment.name} runs what it ran. Find out why it does worse there than where it was built, and build "
@@ -153,9 +154,7 @@ def _registered(target: Clients, model: Model, digests: Mapping[str, str]) -> ve
 
 def _champion(target: Clients, task: str) -> str:
     """Digest of the model that serves a task; empty where none does."""
-    champion = versions.find(target, task, versions.CHAMPION)
-    aliases: Sequence[str] = champion.version_aliases if champion is not None else ()
-    return next((alias.removeprefix("sha256-") for alias in aliases if alias.startswith("sha256-")), "")
+    return versions.digest(versions.find(target, task, versions.CHAMPION))
 
 
 def _probes(target: Clients, model: Model) -> list[Probe]:
@@ -186,21 +185,12 @@ def _before(target: Clients, release: CodeRelease) -> dict[str, str]:
     return found
 
 
-def _take_back(target: Clients, moved: Sequence[str], before: Mapping[str, str], release: CodeRelease, say: Say) -> None:
+def _take_back(target: Clients, moved: Sequence[str], before: Mapping[str, str], say: Say) -> None:
     """Return each task that has another champion now to the one before; one that had none keeps its first."""
     for task in moved:
         former = versions.find(target, task, versions.by_digest(before[task])) if task in before else None
-        if former is None or before[task] == _champion(target, task):
-            continue
-        # A rollout returns to the version with this alias.
-        versions.alias(target, task, former.version_id, rollout.PREVIOUS)
-        rollout.rollback(
-            target,
-            task,
-            "another task of its release was refused",
-            partial(web.show, target, task) if any(_converted(model) for model in release.models if model.task == task) else None,
-            report=partial(about, say, task),
-        )
+        if former is not None:
+            back_to(target, task, former, "another task of its release was refused", say)
 
 
 def _publish_page(target: Clients, release: CodeRelease, say: Say) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from environments.clients import Clients
 from playbook.releasing import ReleaseError, Say, about, answered, looking
 from releases import ledger, manifest, running
 from serving.registry import versions
+from serving.rollout import deployment, web
 from serving.rollout import promotion as rollout
-from serving.rollout import web
 
 
 def rollback(clients: Clients, reason: str, at: datetime, say: Say = print) -> running.Running:
@@ -48,15 +49,7 @@ def rollback(clients: Clients, reason: str, at: datetime, say: Say = print) -> r
         made = next(entry for entry in entries if entry.number == good.entry)
         answered.verify(clients, made, manifest.written(looking.release(clients, good.release)))
     for task, version in wanted.items():
-        champion = versions.find(clients, task, versions.CHAMPION)
-        assert version is not None
-        if champion is not None and champion.version_id == version.version_id:
-            say(f"{task}: version {version.version_id} serves already")
-            continue
-        # A rollout returns to the version with this alias, whichever was before.
-        versions.alias(clients, task, version.version_id, rollout.PREVIOUS)
-        show = partial(web.show, clients, task) if _converted(clients, version.uri) else None
-        rollout.rollback(clients, task, reason, show, report=partial(about, say, task))
+        back_to(clients, task, version, reason, say)
     body = {"to": good.entry, "from": runs.release, "left": runs.code, "reason": reason}
     state = running.body(release=good.release, kind=good.kind, code=good.code, commit=good.commit, models=good.models)
     ledger.append(clients, "rollback", {**state, **body}, at)
@@ -69,6 +62,29 @@ def rollback(clients: Clients, reason: str, at: datetime, say: Say = print) -> r
     found = running.now(ledger.entries(clients))
     assert found is not None
     return found
+
+
+def back_to(clients: Clients, task: str, version: Any, reason: str, say: Say) -> None:
+    """Let a version that has served before serve again; one that is the champion already only gets what a cut off try may lack.
+
+    Args:
+        clients: of the environment.
+        task: whose version.
+        version: as the registry describes it.
+        reason: why; it becomes a label of the version that goes.
+        say: told what was done.
+    """
+    champion = versions.find(clients, task, versions.CHAMPION)
+    show = partial(web.show, clients, task) if _converted(clients, version.uri) else None
+    if champion is not None and champion.version_id == version.version_id:
+        deployment.deploy(clients, task, version.version_id)
+        if show is not None:
+            show(version.version_id)
+        say(f"{task}: version {version.version_id} serves")
+        return
+    # A rollout returns to the version with this alias, whichever was before.
+    versions.alias(clients, task, version.version_id, rollout.PREVIOUS)
+    rollout.rollback(clients, task, reason, show, report=partial(about, say, task))
 
 
 def _converted(clients: Clients, uri: str) -> bool:

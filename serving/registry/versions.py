@@ -12,6 +12,8 @@ from serving.registry import artifact
 
 CHALLENGER = "challenger"
 CHAMPION = "champion"
+DIGEST = "sha256-"
+"""Begins the alias that says which files a version has."""
 HEALTH_ROUTE = "/health"
 PREDICT_ROUTE = "/predict"
 PORT = 8080
@@ -64,7 +66,13 @@ def adopt(clients: Clients, task: str, digest: str, image: str) -> Version:
 
 def by_digest(digest: str) -> str:
     """The alias of the version with those files."""
-    return f"sha256-{digest}"
+    return f"{DIGEST}{digest}"
+
+
+def digest(version: Any) -> str:
+    """The digest of a version's files, by that alias; empty where there is no version, or it has none."""
+    aliases = version.version_aliases if version is not None else ()
+    return next((alias.removeprefix(DIGEST) for alias in aliases if alias.startswith(DIGEST)), "")
 
 
 def _known(clients: Clients, task: str, digest: str, image: str) -> Version | None:

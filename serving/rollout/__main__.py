@@ -59,7 +59,7 @@ def show(clients: Clients, task: str) -> None:
     split = endpoint.traffic_split
     for one in endpoint.list_models():
         version = versions.find(clients, task, one.model_version_id)
-        aliases = [alias for alias in version.version_aliases if not alias.startswith("sha256-")] if version else []
+        aliases = [alias for alias in version.version_aliases if not alias.startswith(versions.DIGEST)] if version else []
         print(f"version {one.model_version_id}: {split.get(one.id, 0)} % of the traffic, {', '.join(aliases) or 'no alias'}")
 
 

@@ -1,5 +1,6 @@
 """A release on its way through environments that are there: made, promoted in spite of interruptions, replaced, taken back."""
 
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.cloud.storage import Blob
 
 from environments import load
 from environments.clients import Clients
@@ -122,8 +124,11 @@ def test_a_release_is_made_promoted_replaced_and_taken_back(empty_cloud: None, t
     what_staging_reads_is_its_own(dev, staging)
 
     retrained = models_that_are_born_in_staging_are_released_on_top(staging, tmp_path)
+    with pytest.raises(Cut):
+        rollback(staging, "answers are slow", LATER + timedelta(hours=1), until("is the champion again"))
     back = rollback(staging, "answers are slow", LATER + timedelta(hours=1), silent)
     assert (back.release, champions(staging)) == (first.release, first.models)
+    shows_what_serves(staging)
     assert running.taken_back(ledger.entries(staging)) == {retrained.release: "answers are slow"}
     with pytest.raises(ReleaseError, match="has no release to return to"):
         rollback(staging, "again", LATER, silent)
@@ -165,6 +170,19 @@ def what_staging_reads_is_its_own(dev: Clients, staging: Clients) -> None:
     shown = web.current(staging)
     assert shown is not None
     assert set(shown.models) == {"vision", "nlp"}
+
+
+def shows_what_serves(staging: Clients) -> None:
+    """The page shows the champions, and nobody else answers."""
+    shown = web.current(staging)
+    assert shown is not None
+    for task in ("vision", "nlp"):
+        champion = versions.find(staging, task, versions.CHAMPION)
+        assert champion is not None
+        converted = Blob.from_uri(f"{champion.uri}/web/web.json", client=staging.storage()).download_as_bytes()
+        assert shown.models[task] == hashlib.sha256(converted).hexdigest()
+        endpoint = staging.vertex().Endpoint(staging.names.endpoint(task))
+        assert [one.model_version_id for one in endpoint.list_models()] == [champion.version_id]
 
 
 def models_that_are_born_in_staging_are_released_on_top(staging: Clients, tmp_path: Path) -> running.Running:
