@@ -18,7 +18,7 @@ from infra.review.plan import PlanUnreadable
 from infra.review.report import Report
 from infra.review.written import write
 from infra.synthesis.node import NodeMissing
-from infra.terraform import runner
+from infra.terraform import runner, together
 from infra.terraform.binary import TerraformMissing
 from infra.terraform.errors import TerraformFailed
 from releases.approvals import ApprovalRefused
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except REFUSALS as error:
         print(error, file=sys.stderr)
         return 2
-    except runner.google_errors() as error:
+    except together.google_errors() as error:
         print(f"Google refused: {error}. Nothing was reviewed. Log in: gcloud auth application-default login", file=sys.stderr)
         return 2
     except OSError as error:

@@ -13,7 +13,7 @@ from environments.clients import Clients
 from infra.review.__main__ import REFUSALS
 from infra.review.report import digest
 from infra.review.written import write
-from infra.terraform import providers, runner
+from infra.terraform import providers, runner, together
 from releases import ledger
 from releases.commit import CommitError
 
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (*REFUSALS, CommitError) as error:
         print(error, file=sys.stderr)
         return 2
-    except runner.google_errors() as error:
+    except together.google_errors() as error:
         print(f"Google refused: {error}. Nothing was compared. Log in: gcloud auth application-default login", file=sys.stderr)
         return 2
 

@@ -11,7 +11,7 @@ from infra.saving.sleep import sleep
 from infra.saving.sweep import delete, listed, look
 from infra.terraform.errors import TerraformFailed
 from infra.terraform.rest import Google
-from infra.terraform.runner import google_errors, on_standard_error
+from infra.terraform.together import google_errors, on_standard_error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from environments import ConfigurationError
 from infra.synthesis.node import NodeMissing
-from infra.terraform import approve, binary, breakglass, providers, recovery, runner
+from infra.terraform import approve, binary, breakglass, providers, recovery, runner, together
 from infra.terraform.binary import TerraformMissing
 from infra.terraform.errors import TerraformFailed
 from infra.terraform.rest import Google
@@ -97,13 +97,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runner.bootstrap(options.env)
             return 0
         if options.verb == "restore":
-            recovery.run(options.env, options.stack, options.generation, options.folder, runner.on_standard_error)
+            recovery.run(options.env, options.stack, options.generation, options.folder, together.on_standard_error)
             return 0
         if options.verb == "break-glass":
             if options.close:
-                breakglass.close(options.env, Google(), runner.on_standard_error)
+                breakglass.close(options.env, Google(), together.on_standard_error)
             else:
-                breakglass.open_(options.env, options.reason, options.hours, Google(), runner.on_standard_error)
+                breakglass.open_(options.env, options.reason, options.hours, Google(), together.on_standard_error)
             return 0
         if options.verb == "approve":
             report = options.report or approve.report_of(options.env)
@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except REFUSALS as error:
         print(error, file=sys.stderr)
         return 2
-    except runner.google_errors() as error:
+    except together.google_errors() as error:
         print(f"Google refused: {error}. What was done before stays done. Log in: gcloud auth application-default login", file=sys.stderr)
         return 2
     except OSError as error:
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted: Terraform saved its state; run the same command again to go on", file=sys.stderr)
         return 130
     if options.json:
-        print(runner.as_json(results))
+        print(together.as_json(results))
     waiting = [result.stack for result in results if result.status == "not started"]
     if waiting:
         print(f"not started: {', '.join(waiting)}", file=sys.stderr)

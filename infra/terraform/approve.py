@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from environments.clients import Clients
 from infra.review.report import from_json
-from infra.terraform import kept, runner
+from infra.terraform import kept, runner, together
 from infra.terraform.errors import TerraformFailed
 from releases import approvals, commit, ledger
 from releases.approvals import Approval
@@ -28,8 +28,8 @@ def keep(
     report: Path,
     stacks: Sequence[str] = (),
     folder: Path = runner.FOLDER,
-    say: Callable[[str], None] = runner.on_standard_error,
-) -> list[runner.Result]:
+    say: Callable[[str], None] = together.on_standard_error,
+) -> list[together.Result]:
     """Keep the saved plans that a review is of, for whoever approves and applies them.
 
     Args:
@@ -56,7 +56,7 @@ def approve(
     report: Path,
     stacks: Sequence[str] = (),
     folder: Path | None = None,
-    say: Callable[[str], None] = runner.on_standard_error,
+    say: Callable[[str], None] = together.on_standard_error,
 ) -> Approval:
     """Sign the plans of an environment as who is logged in.
 

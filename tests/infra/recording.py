@@ -193,7 +193,7 @@ def contents() -> Json:
 def main() -> int:
     """Records every stack of `local`, one after the other; 2 where the true provider is not to be had."""
     from infra.terraform import apply, bootstrap, destroy, providers
-    from infra.terraform.runner import synthesise, types_in
+    from infra.terraform.together import synthesise, types_in
     from tests.conftest import running_emulator
 
     if providers.installed(os.environ, Path.home()) is None:

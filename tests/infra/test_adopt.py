@@ -14,7 +14,7 @@ from infra import app
 from infra.terraform import adopt, apply, bootstrap, plan
 from infra.terraform.adoption import imported, replaced
 from infra.terraform.rest import Google, Refused
-from infra.terraform.runner import Result
+from infra.terraform.together import Result
 from tests.conftest import running_emulator
 
 STACKS = ["foundation", "data", "serving"]

@@ -7,7 +7,7 @@ import pytest
 
 from environments import Environment, load, organisation
 from infra.terraform import apply, bootstrap, destroy, plan
-from infra.terraform.runner import Result
+from infra.terraform.together import Result
 from tests.conftest import running_emulator
 
 STACKS = ["serving", "monitoring", "delivery"]

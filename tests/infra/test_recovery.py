@@ -10,7 +10,7 @@ import pytest
 from environments.clients import Clients
 from infra.terraform import TerraformFailed, apply, bootstrap, plan, recovery
 from infra.terraform.recovery import Generation, generations, restore
-from infra.terraform.runner import Result
+from infra.terraform.together import Result
 from tests.conftest import running_emulator
 
 STACK, OTHER = "monitoring", "network"

@@ -15,8 +15,9 @@ from environments import Names, load, organisation
 from environments.clients import Clients
 from infra.policies import waivers
 from infra.terraform import TerraformFailed, apply, bootstrap, destroy, plan, providers, settled, validate, wrapped
-from infra.terraform.runner import Result, as_json, plan_for_review
+from infra.terraform.runner import plan_for_review
 from infra.terraform.stack import Events
+from infra.terraform.together import Result, as_json
 from tests.conftest import running_emulator
 
 ROOT = Path(wrapped.__file__).parents[2]

@@ -12,8 +12,8 @@ import pytest
 from environments.clients import Clients
 from infra.review import ours
 from infra.terraform import apply, approved, bootstrap, kept, plan, runner, wrapped
-from infra.terraform.runner import Result
 from infra.terraform.stack import Counts
+from infra.terraform.together import Result
 from releases import approvals, commit, ledger
 from releases.digest import Planned
 from tests.releases.people import GIT, acting_as, at_work

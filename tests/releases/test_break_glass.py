@@ -11,6 +11,7 @@ from environments.clients import Clients
 from infra.terraform import bootstrap, breakglass
 from infra.terraform.errors import TerraformFailed
 from infra.terraform.rest import Google
+from infra.terraform.together import types_in
 from releases import breakglass as rules
 from releases import ledger
 from releases.breakglass import BreakGlassRefused, Opened
@@ -124,12 +125,12 @@ def test_terraform_as_a_person_is_refused_by_google_itself(staging: str, tmp_pat
     import os
     import subprocess
 
-    from infra.terraform import plan, runner
+    from infra.terraform import plan
     from infra.terraform.providers import stand_in
 
     assert [it.error for it in plan("staging", ["network"], tmp_path, lambda _: None, rehearsal=True)] == [""]
     folder = tmp_path / "staging" / "stacks" / "staging-network"
-    with acting_as("engineer@example.com", "staging"), stand_in(runner.types_in(tmp_path / "staging")) as ready:
+    with acting_as("engineer@example.com", "staging"), stand_in(types_in(tmp_path / "staging")) as ready:
         variables = {**os.environ, **ready().variables}
         words = ["terraform", "apply", "-input=false", "-no-color", "-lock=false", "plan"]
         done = subprocess.run(words, cwd=folder, env=variables, capture_output=True, text=True)
