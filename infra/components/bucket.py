@@ -1,7 +1,8 @@
 """A private bucket whose objects survive a mistake."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_google.storage_bucket import (
@@ -18,6 +19,8 @@ from cdktf_cdktf_provider_google.storage_bucket_iam_member import StorageBucketI
 from constructs import Construct
 
 SECONDS_PER_DAY = 86_400
+ROLES = {"reader": "roles/storage.objectViewer", "writer": "roles/storage.objectUser", "adder": "roles/storage.objectCreator"}
+"""What somebody may do with the objects of a bucket → the role for it."""
 COOL = "NEARLINE"
 """Half the price to keep, a fee to read: right for what is read less than once a month."""
 
@@ -67,29 +70,53 @@ class Bucket(Construct):
             rules.append(rule("SetStorageClass", condition(age=props.cool_after_days, matches_storage_class=["STANDARD"]), COOL))
         if props.expire_after_days is not None:
             rules.append(rule("Delete", condition(age=props.expire_after_days)))
-        bucket = StorageBucket(
+        bucket = declared(
             self,
-            "bucket",
             name=props.name,
-            location=props.location.upper(),  # as Google reports it; another case would read as a move
-            uniform_bucket_level_access=True,
+            location=props.location,
+            kms_key=props.kms_key,
+            log_bucket=props.log_bucket,
+            soft_delete_days=props.soft_delete_days,
+            deletion_protection=props.deletion_protection,
+            rules=rules,
             public_access_prevention="inherited" if props.public else "enforced",
-            encryption=StorageBucketEncryption(default_kms_key_name=props.kms_key) if props.kms_key else None,
-            logging=StorageBucketLogging(log_bucket=props.log_bucket, log_object_prefix=props.name) if props.log_bucket else None,
             versioning=StorageBucketVersioning(enabled=True),
-            soft_delete_policy=StorageBucketSoftDeletePolicy(retention_duration_seconds=props.soft_delete_days * SECONDS_PER_DAY),
-            lifecycle_rule=rules,
-            force_destroy=not props.deletion_protection,
-            lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if props.deletion_protection else None,
         )
         self.name = bucket.name
-        for access, role, members in (
-            ("reader", "roles/storage.objectViewer", props.readers),
-            ("writer", "roles/storage.objectUser", props.writers),
-            ("adder", "roles/storage.objectCreator", props.adders),
-        ):
+        for access, members in (("reader", props.readers), ("writer", props.writers), ("adder", props.adders)):
             for word, member in members.items():
-                StorageBucketIamMember(self, f"{access}-{word}", bucket=bucket.name, role=role, member=member)
+                StorageBucketIamMember(self, f"{access}-{word}", bucket=bucket.name, role=ROLES[access], member=member)
+
+
+def declared(
+    scope: Construct,
+    *,
+    name: str,
+    location: str,
+    kms_key: str | None,
+    log_bucket: str | None,
+    soft_delete_days: int,
+    deletion_protection: bool,
+    rules: Sequence[StorageBucketLifecycleRule],
+    public_access_prevention: str = "enforced",
+    **more: Any,
+) -> StorageBucket:
+    """What every bucket of ours has in common; `more` is what the provider's own class takes beside it."""
+    return StorageBucket(
+        scope,
+        "bucket",
+        name=name,
+        location=location.upper(),  # as Google reports it; another case would read as a move
+        uniform_bucket_level_access=True,
+        public_access_prevention=public_access_prevention,
+        encryption=StorageBucketEncryption(default_kms_key_name=kms_key) if kms_key else None,
+        logging=StorageBucketLogging(log_bucket=log_bucket, log_object_prefix=name) if log_bucket else None,
+        soft_delete_policy=StorageBucketSoftDeletePolicy(retention_duration_seconds=soft_delete_days * SECONDS_PER_DAY),
+        lifecycle_rule=list(rules),
+        force_destroy=not deletion_protection,
+        lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if deletion_protection else None,
+        **more,
+    )
 
 
 def rule(action: str, condition: StorageBucketLifecycleRuleCondition, storage_class: str | None = None) -> StorageBucketLifecycleRule:

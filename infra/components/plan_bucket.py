@@ -2,18 +2,11 @@
 
 from dataclasses import dataclass
 
-from cdktf import TerraformResourceLifecycle
-from cdktf_cdktf_provider_google.storage_bucket import (
-    StorageBucket,
-    StorageBucketEncryption,
-    StorageBucketLifecycleRuleCondition,
-    StorageBucketLogging,
-    StorageBucketSoftDeletePolicy,
-)
+from cdktf_cdktf_provider_google.storage_bucket import StorageBucketLifecycleRuleCondition
 from cdktf_cdktf_provider_google.storage_bucket_iam_member import StorageBucketIamMember
 from constructs import Construct
 
-from infra.components.bucket import rule
+from infra.components.bucket import ROLES, declared, rule
 
 KEPT_DAYS = 1
 """A plan that nobody has applied by then is stale anyway."""
@@ -45,25 +38,18 @@ class PlanBucket(Construct):
 
     def __init__(self, scope: Construct, id: str, props: PlanBucketProps) -> None:
         super().__init__(scope, id)
-        self.bucket = bucket = StorageBucket(
+        self.bucket = declared(
             self,
-            "bucket",
             name=props.name,
-            location=props.location.upper(),  # as Google reports it; another case would read as a move
-            uniform_bucket_level_access=True,
-            public_access_prevention="enforced",
-            encryption=StorageBucketEncryption(default_kms_key_name=props.kms_key) if props.kms_key else None,
-            logging=StorageBucketLogging(log_bucket=props.log_bucket, log_object_prefix=props.name),
-            lifecycle_rule=[
+            location=props.location,
+            kms_key=props.kms_key,
+            log_bucket=props.log_bucket,
+            soft_delete_days=0,
+            deletion_protection=props.deletion_protection,
+            rules=[
                 rule("AbortIncompleteMultipartUpload", StorageBucketLifecycleRuleCondition(age=KEPT_DAYS)),
                 rule("Delete", StorageBucketLifecycleRuleCondition(age=KEPT_DAYS)),
             ],
-            soft_delete_policy=StorageBucketSoftDeletePolicy(retention_duration_seconds=0),
-            force_destroy=not props.deletion_protection,
-            lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if props.deletion_protection else None,
         )
-        for word, role, member in (
-            ("planner", "roles/storage.objectCreator", props.planner),
-            ("applier", "roles/storage.objectUser", props.applier),
-        ):
-            StorageBucketIamMember(self, word, bucket=bucket.name, role=role, member=member)
+        for word, access, member in (("planner", "adder", props.planner), ("applier", "writer", props.applier)):
+            StorageBucketIamMember(self, word, bucket=self.bucket.name, role=ROLES[access], member=member)

@@ -3,19 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cdktf import TerraformResourceLifecycle
-from cdktf_cdktf_provider_google.storage_bucket import (
-    StorageBucket,
-    StorageBucketEncryption,
-    StorageBucketLifecycleRuleCondition,
-    StorageBucketLogging,
-    StorageBucketRetentionPolicy,
-    StorageBucketSoftDeletePolicy,
-)
+from cdktf_cdktf_provider_google.storage_bucket import StorageBucketLifecycleRuleCondition, StorageBucketRetentionPolicy
 from cdktf_cdktf_provider_google.storage_bucket_iam_member import StorageBucketIamMember
 from constructs import Construct
 
-from infra.components.bucket import SECONDS_PER_DAY, rule
+from infra.components.bucket import ROLES, SECONDS_PER_DAY, declared, rule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,27 +39,20 @@ class ReleaseBucket(Construct):
 
     def __init__(self, scope: Construct, id: str, props: ReleaseBucketProps) -> None:
         super().__init__(scope, id)
-        self.bucket = bucket = StorageBucket(
+        self.bucket = declared(
             self,
-            "bucket",
             name=props.name,
-            location=props.location.upper(),  # as Google reports it; another case would read as a move
-            uniform_bucket_level_access=True,
-            public_access_prevention="enforced",
-            encryption=StorageBucketEncryption(default_kms_key_name=props.kms_key) if props.kms_key else None,
-            logging=StorageBucketLogging(log_bucket=props.log_bucket, log_object_prefix=props.name),
+            location=props.location,
+            kms_key=props.kms_key,
+            log_bucket=props.log_bucket,
+            soft_delete_days=props.soft_delete_days,
+            deletion_protection=props.deletion_protection,
+            rules=[rule("AbortIncompleteMultipartUpload", StorageBucketLifecycleRuleCondition(age=7))],
             # What can be destroyed with its bucket cannot be kept from being deleted.
             retention_policy=StorageBucketRetentionPolicy(retention_period=props.retention_days * SECONDS_PER_DAY)
             if props.deletion_protection
             else None,
-            lifecycle_rule=[rule("AbortIncompleteMultipartUpload", StorageBucketLifecycleRuleCondition(age=7))],
-            soft_delete_policy=StorageBucketSoftDeletePolicy(retention_duration_seconds=props.soft_delete_days * SECONDS_PER_DAY),
-            force_destroy=not props.deletion_protection,
-            lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if props.deletion_protection else None,
         )
-        for access, role, members in (
-            ("adder", "roles/storage.objectCreator", props.adders),
-            ("reader", "roles/storage.objectViewer", props.readers),
-        ):
+        for access, members in (("adder", props.adders), ("reader", props.readers)):
             for word, member in members.items():
-                StorageBucketIamMember(self, f"{access}-{word}", bucket=bucket.name, role=role, member=member)
+                StorageBucketIamMember(self, f"{access}-{word}", bucket=self.bucket.name, role=ROLES[access], member=member)
