@@ -100,12 +100,13 @@ def test_a_finding_names_the_construct_and_the_lines_that_declared_it(stacks: di
     changed = SynthesisedStack(id=data.id, names=data.names, document=document, origins=data.origins)
     [finding] = [finding for rule in RULES for finding in rule(changed)]
     assert finding.construct.startswith("dev-data/")
-    component, declaration, *_ = finding.source
+    component, within, declaration, *_ = finding.source
     file, _, line = component.partition(":")
     assert file == "infra/components/bucket.py"
     assert "StorageBucket(" in (ROOT / file).read_text().splitlines()[int(line) - 1]
+    assert within.startswith("infra/components/bucket.py:")
     assert declaration.startswith("infra/stacks/data.py:")
-    assert f"construct {finding.construct}, declared at {component} from {declaration}" in str(finding)
+    assert f"construct {finding.construct}, declared at {component} from {within} from {declaration}" in str(finding)
 
 
 def test_synthesis_fails_on_a_broken_policy_and_names_the_line(tmp_path: Path) -> None:
