@@ -9,7 +9,6 @@ import asyncio
 import json
 import shutil
 import socket
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.behaviours import Refusal
 from emulator.engines.pipelines import containers
 from emulator.processes.command import Command, Ended
+from emulator.processes.said import Said
 from emulator.processes.supervisor import LauncherFailed
 from emulator.projects import project_number
 
@@ -99,14 +99,13 @@ class Jobs:
         """Run the replicas together; the first that fails ends the others."""
 
         async def replica(pool: str, command: Command) -> tuple[str, Ended, str]:
-            last: deque[str] = deque(["it printed nothing"], maxlen=1)
+            said = Said()
 
             def log(line: str) -> None:
-                if line.strip():
-                    last.append(line.strip())
+                said.add(line)
                 self.cloud.log(name, f"[{pool}] {line}")
 
-            return pool, await self.cloud.supervisor.run(command, log), last[-1]
+            return pool, await self.cloud.supervisor.run(command, log), said.last
 
         running = [asyncio.create_task(replica(pool, command)) for pool, command in commands]
         try:

@@ -9,7 +9,6 @@ import asyncio
 import shutil
 import socket
 import sys
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,7 @@ from emulator.behaviours import Refusal
 from emulator.engines import registry
 from emulator.engines.pipelines.containers import PYTHON
 from emulator.processes.command import Command, Ended
+from emulator.processes.said import Said
 from emulator.processes.supervisor import Process
 from emulator.projects import project_number
 
@@ -49,8 +49,7 @@ class Server:
     pool: urllib3.HTTPConnectionPool
     predict_route: str
     ended: asyncio.Task[Ended]
-    last: deque[str]
-    """The last line that it printed."""
+    said: Said
 
 
 class Servers:
@@ -85,10 +84,10 @@ class Servers:
             asked = self._request(server, "POST", server.predict_route, body=body, headers=headers, timeout=ANSWER_SECONDS)
             answer = await asyncio.wait_for(asked, ANSWER_SECONDS)
         except TimeoutError:
-            message = f"The model server did not answer within {ANSWER_SECONDS:.0f} s. Its last line was: {server.last[-1]}"
+            message = f"The model server did not answer within {ANSWER_SECONDS:.0f} s. Its last line was: {server.said.last}"
             raise Refusal(504, "DEADLINE_EXCEEDED", message) from None
         except urllib3.exceptions.HTTPError as error:
-            message = f"The model server did not answer: {error}. Its last line was: {server.last[-1]}"
+            message = f"The model server did not answer: {error}. Its last line was: {server.said.last}"
             raise Refusal(503, "UNAVAILABLE", message) from None
         return answer.status, answer.headers.get("Content-Type", "application/json"), answer.data
 
@@ -109,11 +108,10 @@ class Servers:
         health, predict = container.get("healthRoute") or path, container.get("predictRoute") or f"{path}:predict"
         project = endpoint.split("/")[1]
         folder = self.folder / deployed["id"]
-        last: deque[str] = deque(["it printed nothing"], maxlen=1)
+        said = Said()
 
         def log(line: str) -> None:
-            if line.strip():
-                last.append(line.strip())
+            said.add(line)
             self.cloud.log(endpoint, f"[{deployed['id']}] {line}")
 
         command = Command(
@@ -140,14 +138,14 @@ class Servers:
         )
         process = await self.cloud.supervisor.start(command, log)
         pool = urllib3.HTTPConnectionPool("127.0.0.1", port, maxsize=CONNECTIONS, retries=RECONNECT)
-        server = Server(process, pool, predict, asyncio.create_task(process.wait()), last)
+        server = Server(process, pool, predict, asyncio.create_task(process.wait()), said)
         limit = float(str(container.get("deploymentTimeout", "")).rstrip("s") or START_SECONDS)
         fault = await self._unhealthy(server, health, limit)
         if fault:
             process.stop()
             await server.ended
             message = (
-                f"Model server for {model['name']} {fault}. The model was not deployed. Its last line was: {last[-1]} "
+                f"Model server for {model['name']} {fault}. The model was not deployed. Its last line was: {said.last} "
                 f"(log of {endpoint}). Mend the container, or its healthRoute {health}, and deploy again."
             )
             raise Refusal(400, "FAILED_PRECONDITION", message)

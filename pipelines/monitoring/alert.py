@@ -15,6 +15,8 @@ from environments.names import Topic
 TOPICS: tuple[Topic, ...] = ("alerts", "retraining")
 TOLD = ("status", "reason", "p", "tests", "rows", "harm", "baseline")
 """Of `drift.json`, in a message: what was in the requests stays where it is."""
+OUT_OF_TURN_SECONDS = 20.0
+"""How long a point that Cloud Monitoring does not take is written again: a few times the five seconds between two points of a series."""
 
 
 @dataclass(frozen=True)
@@ -28,30 +30,29 @@ class Alerted:
     """Topic → id of the message."""
 
 
-def tell(clients: Clients, task: str, drift: Mapping[str, Any], now: datetime | None = None) -> Alerted:
+def tell(clients: Clients, task: str, drift: Mapping[str, Any]) -> Alerted:
     """Write the points and publish the event.
 
     Beside the verdict itself these are the accuracy that the champion seems to have lost, where that can be told, and the days that are
     left of the Gemini model that labels the task's rows.
-    A step that runs again publishes again, under the same event id: whoever acts on it acts once.
+    A step that runs again publishes again, under the same event id: whoever acts on it acts once. Two monitors of a task may end together,
+    and Cloud Monitoring takes no point that is older than, or within five seconds of, the last one: that one is written again, later.
 
     Args:
         clients: clients of the environment.
         task: name of the task.
         drift: content of `drift.json`.
-        now: when the point is written for; Cloud Monitoring takes none that is older than a day.
     """
     metric, point = clients.names.drift_metric, {"shifted": 1.0, "silent": 0.0}.get(drift["status"])
-    now = now or datetime.now(UTC)
     harm = drift.get("harm")
     values = {
         metric: point,
         clients.names.accuracy_metric: max(0.0, -float(harm["change"])) if harm else None,
-        clients.names.retirement_metric: days_left(task, now.date()),
+        clients.names.retirement_metric: days_left(task, datetime.now(UTC).date()),
     }
     for type_, value in values.items():
         if value is not None:
-            _write(clients, task, type_, value, now)
+            _write(clients, task, type_, value)
     return Alerted(point, metric, _publish(clients, task, drift) if drift["status"] == "shifted" else {})
 
 
@@ -62,15 +63,20 @@ def days_left(task: str, today: date) -> float | None:
     return float((retires - today).days) if retires else None
 
 
-def _write(clients: Clients, task: str, metric: str, value: float, now: datetime) -> None:
+def _write(clients: Clients, task: str, metric: str, value: float) -> None:
+    from google.api_core.exceptions import InvalidArgument
+    from google.api_core.retry import Retry, if_exception_type
     from google.cloud.monitoring_v3 import Point, TimeInterval, TimeSeries, TypedValue
 
-    series = TimeSeries(
-        metric={"type": metric, "labels": {"task": task}},
-        resource={"type": "global", "labels": {"project_id": clients.names.project}},
-        points=[Point(interval=TimeInterval(end_time=now), value=TypedValue(double_value=value))],
-    )
-    clients.metrics().create_time_series(name=f"projects/{clients.names.project}", time_series=[series], timeout=TIMEOUT_SECONDS)
+    def write() -> None:
+        series = TimeSeries(
+            metric={"type": metric, "labels": {"task": task}},
+            resource={"type": "global", "labels": {"project_id": clients.names.project}},
+            points=[Point(interval=TimeInterval(end_time=datetime.now(UTC)), value=TypedValue(double_value=value))],
+        )
+        clients.metrics().create_time_series(name=f"projects/{clients.names.project}", time_series=[series], timeout=TIMEOUT_SECONDS)
+
+    Retry(predicate=if_exception_type(InvalidArgument), initial=0.5, timeout=OUT_OF_TURN_SECONDS)(write)()
 
 
 def _publish(clients: Clients, task: str, drift: Mapping[str, Any]) -> dict[str, str]:

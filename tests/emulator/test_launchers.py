@@ -14,6 +14,7 @@ import pytest
 
 from emulator.processes import supervisor as module
 from emulator.processes.command import Command, Ended, Form
+from emulator.processes.said import Said
 from emulator.processes.supervisor import LauncherFailed, Supervisor
 
 Run = Callable[..., Coroutine[Any, Any, tuple[Ended, list[str]]]]
@@ -203,3 +204,34 @@ def test_tensorflow_steps_forked_side_by_side_do_not_hang(tmp_path: Path) -> Non
         assert [ended.code for ended, _ in results] == [0] * 12, [lines[-1:] for _, lines in results]
 
     with_supervisor(tmp_path, work, ("tensorflow", "keras", "pyarrow.parquet", "sklearn", "google.genai"))
+
+
+RAISED = """Traceback (most recent call last):
+  File "step.py", line 2, in <module>
+    f()
+ValueError: 400 no: [count: 1
+errors {
+  code: 3
+}
+]"""
+
+
+@pytest.mark.parametrize(
+    ("printed", "kept"),
+    [
+        ("", "it printed nothing"),
+        ("one\ntwo\n\n", "two"),
+        ("  { 1\n}", "it printed nothing"),
+        (RAISED, "ValueError: 400 no: [count: 1"),
+        (f"{RAISED}\nTrying again.\nfailed for good", "failed for good"),
+        (
+            f"{RAISED}\n\nDuring handling of the above exception, another exception occurred:\n\n{RAISED.replace('400', '500')}",
+            "ValueError: 500 no: [count: 1",
+        ),
+    ],
+)
+def test_of_a_process_that_failed_the_line_that_tells_why_is_kept(printed: str, kept: str) -> None:
+    said = Said()
+    for line in printed.split("\n"):
+        said.add(line)
+    assert said.last == kept

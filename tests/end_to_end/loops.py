@@ -99,7 +99,8 @@ def killed(state: Path, *data: Path, when: Callable[[str], bool], folder: Path =
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     run.stdout.close()
-    assert all(gone(pid, 20) for pid in living(mark)), "a child survived the command"
+    survivors = [called(pid) for pid in living(mark) if not gone(pid, 20)]
+    assert not survivors, f"children survived the command: {survivors}; it had said: {said.decode()}"
     return said.decode()
 
 
@@ -113,6 +114,14 @@ def living(mark: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def called(pid: int) -> str:
+    """How a process was started."""
+    try:
+        return f"{pid} {(Path('/proc') / str(pid) / 'cmdline').read_text().replace(chr(0), ' ')}"
+    except OSError:
+        return str(pid)
 
 
 def gone(pid: int, seconds: float) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from google.api_core.exceptions import AlreadyExists
+from google.cloud import monitoring_v3
 
 from environments import Names, load, organisation
 from environments.clients import Clients
@@ -254,6 +255,20 @@ def test_without_a_champion_or_a_baseline_nothing_is_judged(clients: Clients, tm
 def test_a_window_of_too_little_traffic_writes_no_point_and_no_message(clients: Clients) -> None:
     told = tell(clients, TASK, {"status": "not enough data", "reason": "few", "event_id": "e"})
     assert (told.point, told.messages) == (None, {})
+
+
+def test_a_point_that_comes_before_the_last_one_is_written_after_it(clients: Clients) -> None:
+    """Two monitors of a task that end together write to the same series; the one that comes second must not fail."""
+    last = datetime.now(UTC) + timedelta(seconds=1)
+    resource, metric = {"type": "global", "labels": {"project_id": clients.names.project}}, clients.names.drift_metric
+    one = {"interval": {"end_time": last}, "value": {"double_value": 1.0}}
+    series = monitoring_v3.TimeSeries(metric={"type": metric, "labels": {"task": TASK}}, resource=resource, points=[one])
+    clients.metrics().create_time_series(name=f"projects/{clients.names.project}", time_series=[series])
+    before = points(clients)
+
+    tell(clients, TASK, {"status": "silent", "reason": "", "event_id": "e"})
+    assert points(clients) == [*before, 0.0]
+    assert datetime.now(UTC) > last
 
 
 def test_only_the_judgement_itself_may_come_from_the_cache(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from emulator.engines.pipelines.outputs import outputs_of
 from emulator.engines.pipelines.placeholders import Filling
 from emulator.engines.pipelines.tasks import Task, TaskFailed, Values
 from emulator.processes.command import Command, Ended
+from emulator.processes.said import Said
 from emulator.processes.supervisor import LauncherFailed
 
 if TYPE_CHECKING:
@@ -169,20 +169,18 @@ class Steps:
         raise TaskFailed(f"{ended.reason or f'exit code {ended.code}'}: {said}")
 
     async def _process(self, job: Job, container: Json, task: Task, executor_input: Json, attempt: int) -> tuple[Ended, str]:
-        """Run the process once; gives its end and the last line that it printed."""
+        """Run the process once; gives its end and what it said last."""
         try:
             image = self.cloud.images.get(container.get("image", ""))
         except Refusal as refusal:
             raise TaskFailed(refusal.message) from None
         program = containers.program(container, image.entry_point)
         filling = Filling(executor_input, str(self.cloud.objects.folder), job.variables(task))
-        silence = "it printed nothing"
-        last: deque[str] = deque([silence], maxlen=1)
+        said = Said()
 
         def log(line: str) -> None:
-            if line.strip() and not line.startswith("[KFP Executor"):
-                # KFP's executor prints its input first; this is the line that ends it.
-                last.append(silence if line == "}" else line.strip())
+            if not line.startswith("[KFP Executor"):
+                said.add(line)
             self.cloud.log(job.name, f"[{task.path}] {line}")
 
         command = Command(
@@ -196,7 +194,7 @@ class Steps:
             seconds=LIMIT_SECONDS,
         )
         try:
-            return await self.cloud.supervisor.run(command, log), last[-1]
+            return await self.cloud.supervisor.run(command, log), said.last
         except LauncherFailed as failure:
             raise TaskFailed(str(failure)) from None
 
