@@ -1,4 +1,4 @@
-# Steps that call Google Cloud: ingest, register, gate, deploy.
+# Steps that call Google Cloud: ingest, label, register, gate, deploy.
 # The tag says what is meant; images.cloudbuild.yaml resolves it to a digest and passes that as BASE.
 ARG BASE=python:3.11.14-slim-bookworm
 

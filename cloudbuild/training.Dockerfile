@@ -1,4 +1,4 @@
-# Steps that learn and measure: label, preprocess, train, evaluate.
+# Steps that learn and measure: preprocess, train, evaluate.
 # The tag says what is meant; images.cloudbuild.yaml resolves it to a digest and passes that as BASE.
 ARG BASE=python:3.11.14-slim-bookworm
 

@@ -17,7 +17,7 @@ def ingest(raw: Input[Dataset], rows: Output[Dataset]) -> None:
     rows.metadata.update(digest=splits["digest"], **splits["counts"])
 
 
-@dsl.component(base_image="training", install_kfp_package=False)
+@dsl.component(base_image="pipelines", install_kfp_package=False)
 def label(environment: str, task: str, rows: Input[Dataset], labels: Output[Dataset], metrics: Output[Metrics]) -> None:
     """Let Gemini label a slice of the training rows from a few examples."""
     from pathlib import Path
