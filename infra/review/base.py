@@ -1,9 +1,8 @@
 """The stacks of an environment as another commit declares them: synthesised from its own files, beside the working tree."""
 
-import io
+import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,17 +59,21 @@ def synthesised(reference: str, environment: str) -> Base:
 def _checkout(commit: str) -> Iterator[Path]:
     """The files of a commit in a folder of their own; the repository and its working tree are left alone."""
     with tempfile.TemporaryDirectory(prefix="base-") as scratch:
-        with tarfile.open(fileobj=io.BytesIO(_git("archive", commit))) as archive:
-            archive.extractall(scratch, filter="data")
+        with tempfile.TemporaryDirectory(prefix="index-") as aside:
+            index = str(Path(aside) / "index")
+            _git("read-tree", commit, index=index)
+            _git("checkout-index", "--all", f"--prefix={scratch}/", index=index)
         # Node's modules are no part of a commit.
         if (ROOT / "node_modules").is_dir():
             (Path(scratch) / "node_modules").symlink_to(ROOT / "node_modules")
         yield Path(scratch)
 
 
-def _git(*arguments: str) -> bytes:
+def _git(*arguments: str, index: str = "") -> bytes:
+    """What git says; with an index of one's own, so that that of the working tree stays as it is."""
+    environment = {**os.environ, **({"GIT_INDEX_FILE": index} if index else {})}
     try:
-        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=False)
+        done = subprocess.run(["git", "-C", str(ROOT), *arguments], env=environment, capture_output=True, check=False)
     except FileNotFoundError:
         raise BaseUnreadable("there is no git on the path, so that no base can be read. Install it, or leave --base away.") from None
     if done.returncode:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from emulator.identity import key_of
+from environments import Names, load, organisation
 from playbook import ROOT
 from tests.conftest import running_emulator
 from tests.releases.people import KEY
@@ -52,9 +53,9 @@ class Team:
         words = ["--folder", ".playbook/rehearsal", *more] if verb != "bootstrap" else []
         return self.run("-m", "infra.terraform", verb, "--env", environment, *words, who=who, status=status)
 
-    def release(self, verb: str, *more: str, status: int = 0) -> str:
+    def release(self, verb: str, *more: str, who: str = "", status: int = 0) -> str:
         """A verb of releases."""
-        return self.run("-m", "playbook.releasing", verb, *more, status=status)
+        return self.run("-m", "playbook.releasing", verb, *more, who=who, status=status)
 
     def git(self, *arguments: str) -> str:
         """What git says."""
@@ -113,20 +114,20 @@ def test_a_release_goes_from_dev_to_prod_by_approved_plans_and_comes_back(team: 
     refused = team.release("promote", "--from", "dev", "--to", "staging", status=1)
     assert "not-approved: nobody has approved a plan of staging-foundation" in refused
     deployed_by_consent(team, "staging", against="dev", tampered=True)
-    team.release("promote", "--from", "dev", "--to", "staging")
+    team.release("promote", "--from", "dev", "--to", "staging", who=applies("staging"))
     deployed_by_consent(team, "prod", against="staging")
     assert "path: prod takes its releases from staging" in team.release("promote", "--from", "dev", "--to", "prod", status=1)
-    team.release("promote", "--from", "staging", "--to", "prod")
+    team.release("promote", "--from", "staging", "--to", "prod", who=applies("prod"))
     first = {row["environment"]: row["release"] for row in json.loads(team.release("list", "--json"))}
     assert first["dev"] == first["staging"] == first["prod"] is not None
 
     team.run("-c", TRAIN, str(tmp_path), "5")
     team.release("release", "--env", "dev")
-    team.release("promote", "--from", "dev", "--to", "staging")
+    team.release("promote", "--from", "dev", "--to", "staging", who=applies("staging"))
     second = {row["environment"]: row["release"] for row in json.loads(team.release("list", "--json"))}
     assert second["dev"] == second["staging"] != second["prod"] == first["prod"]
 
-    team.release("rollback", "--env", "staging", "--reason", "answers are slow")
+    team.release("rollback", "--env", "staging", "--reason", "answers are slow", who=applies("staging"))
     third = {row["environment"]: row for row in json.loads(team.release("list", "--json"))}
     assert third["staging"]["release"] == first["staging"]
     assert third["staging"]["rolled_back"] == {second["staging"]: "answers are slow"}
@@ -134,6 +135,11 @@ def test_a_release_goes_from_dev_to_prod_by_approved_plans_and_comes_back(team: 
     assert "rolled-back" in again
     kinds = [entry["kind"] for entry in team.ledger("staging")]
     assert [kind for kind in kinds if kind != "apply"] == ["plan", "approval", "promotion", "promotion", "rollback"]
+
+
+def applies(environment: str) -> str:
+    """Who alone may change a protected environment."""
+    return Names(organisation(), load(environment)).service_account("apply")
 
 
 def deployed_by_consent(team: Team, environment: str, against: str, tampered: bool = False) -> None:
