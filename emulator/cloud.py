@@ -157,8 +157,11 @@ class Cloud:
         """Variables of a process that runs as the service account `account`, or as Compute Engine's default one where none is named."""
         if KEY not in self.environment:
             return self.environment
-        account = account.rpartition("/")[2] or f"{project_number(project)}-compute@developer.gserviceaccount.com"
-        return {**self.environment, KEY: str(key_of(account, self.state / "key.json"))}
+        return {**self.environment, KEY: str(key_of(self.account_of(account, project), self.state / "key.json"))}
+
+    def account_of(self, account: str, project: str) -> str:
+        """E-mail of the service account that a process runs as: of the one that is named, or of Compute Engine's default one."""
+        return account.rpartition("/")[2] or f"{project_number(project)}-compute@developer.gserviceaccount.com"
 
     def log(self, resource: str, line: str) -> None:
         """Appends a line to the log of a resource."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,7 +30,9 @@ ACCOUNT = re.compile(r"(?:projects/[^/]+/serviceAccounts/)?([\w.-]+@([\w-]+)\.ia
 
 ANY_PROJECT = re.compile(r"projects/-/serviceAccounts/([\w.-]+@([\w-]+)\.iam\.gserviceaccount\.com)")
 """A service account whose project is left to its e-mail."""
-SERVICES = {"iamcredentials": "iam"}
+LARGEST_METADATA = 65_536
+"""Bytes of an upload's metadata that are looked at."""
+SERVICES = {"billingbudgets": "cloudbilling", "iamcredentials": "iam"}
 """APIs that work on the resources of another."""
 
 
@@ -82,7 +85,7 @@ def table() -> dict[str, Any]:
 def _addressed(call: Call) -> str:
     """The resource whose policies count: a collection is governed by what it belongs to."""
     if call.permission:
-        return _of_route(call.params, call.one("name"))
+        return _of_route(call.params, call.one("name") or _uploaded(call))
     if call.verb in ("create", "createAsync", "insert", "list", "search", "upload"):
         if call.service == "storage" and call.name == "b":
             return f"projects/{call.one('project')}"
@@ -96,6 +99,18 @@ def _of_route(params: dict[str, str], name: str) -> str:
         item = params.get("object") or name
         return f"b/{bucket}/o/{item}" if item else f"b/{bucket}"
     return params.get("name") or f"projects/{params.get('project', '')}"
+
+
+def _uploaded(call: Call) -> str:
+    """The object that an upload's metadata names; they are the first thing in the body."""
+    start = call.raw.find(b"{")
+    if call.one("uploadType") not in ("multipart", "resumable") or call.one("upload_id") or start < 0:
+        return ""
+    try:
+        metadata, _ = json.JSONDecoder().raw_decode(call.raw[start : start + LARGEST_METADATA].decode(errors="replace"))
+    except ValueError:
+        return ""
+    return str(metadata.get("name", ""))
 
 
 def _accounts(value: Any) -> Iterator[tuple[str, str]]:

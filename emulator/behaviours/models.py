@@ -112,7 +112,7 @@ async def delete(call: Call, cloud: Cloud) -> Json:
         cloud.store.of("aiplatform").delete(call.name)
         _kept(cloud).delete(call.name)
     for version in kept:
-        registry.forget(cloud.objects, version)
+        registry.forget(cloud.objects, cloud.store, version)
     return cloud.operations.done(call, {}, "", metadata_type="DeleteOperationMetadata")
 
 
@@ -128,7 +128,7 @@ async def delete_version(call: Call, cloud: Cloud) -> Json:
         raise Refusal(400, "FAILED_PRECONDITION", message)
     _refuse_deployed(cloud, model["name"], model["versionId"])
     _kept(cloud).delete(f"{model['name']}/versions/{model['versionId']}")
-    registry.forget(cloud.objects, model)
+    registry.forget(cloud.objects, cloud.store, model)
     return cloud.operations.done(call, {}, "", metadata_type="DeleteOperationMetadata")
 
 

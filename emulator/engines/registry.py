@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from emulator.access.policies import POLICIES
 from emulator.behaviours import Refusal
 from emulator.engines.objects import Objects
 from emulator.store import Store
@@ -42,8 +43,18 @@ def keep(objects: Objects, store: Store, model: Json) -> None:
         objects.copy(one, BUCKET, f"{_folder(model)}/artifacts/{below}")
 
 
-def forget(objects: Objects, model: Json) -> None:
+def let_read(store: Store, model: Json, account: str) -> None:
+    """Lets the identity of a deployed model read the copy, without any grant of the project's own."""
+    place, kept = f"storage/b/{BUCKET}/o/{_folder(model)}", store.of(POLICIES)
+    bindings = (kept.get(place) or {}).get("bindings", [])
+    binding = {"role": "roles/storage.objectViewer", "members": [f"serviceAccount:{account}"]}
+    if binding not in bindings:
+        kept.put(place, "Policy", {"version": 1, "bindings": [*bindings, binding]})
+
+
+def forget(objects: Objects, store: Store, model: Json) -> None:
     """Removes the copy of a version."""
+    store.of(POLICIES).remove(f"storage/b/{BUCKET}/o/{_folder(model)}")
     for one in objects.list(BUCKET, f"{_folder(model)}/"):
         objects.delete(BUCKET, one["name"])
 

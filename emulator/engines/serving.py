@@ -108,6 +108,7 @@ class Servers:
         health, predict = container.get("healthRoute") or path, container.get("predictRoute") or f"{path}:predict"
         project = endpoint.split("/")[1]
         folder = self.folder / deployed["id"]
+        registry.let_read(self.cloud.store, model, self.cloud.account_of(deployed.get("serviceAccount", ""), project))
         said = Said()
 
         def log(line: str) -> None:

@@ -1,7 +1,7 @@
 """A private bucket whose objects survive a mistake."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cdktf import TerraformResourceLifecycle
@@ -19,8 +19,13 @@ from cdktf_cdktf_provider_google.storage_bucket_iam_member import StorageBucketI
 from constructs import Construct
 
 SECONDS_PER_DAY = 86_400
-ROLES = {"reader": "roles/storage.objectViewer", "writer": "roles/storage.objectUser", "adder": "roles/storage.objectCreator"}
-"""What somebody may do with the objects of a bucket → the role for it."""
+ROLES = {
+    "reader": "roles/storage.objectViewer",
+    "writer": "roles/storage.objectUser",
+    "adder": "roles/storage.objectCreator",
+    "viewer": "roles/storage.legacyBucketReader",
+}
+"""What somebody may do with the objects of a bucket, or see of the bucket itself → the role for it."""
 COOL = "NEARLINE"
 """Half the price to keep, a fee to read: right for what is read less than once a month."""
 
@@ -50,6 +55,8 @@ class BucketProps:
     """The same with read and write access."""
     adders: Mapping[str, str]
     """The same with the right to add objects, and to see and change none."""
+    viewers: Mapping[str, str] = field(default_factory=dict)
+    """The same with the right to see how the bucket is set up, such as whether it keeps versions."""
 
 
 class Bucket(Construct):
@@ -83,7 +90,8 @@ class Bucket(Construct):
             versioning=StorageBucketVersioning(enabled=True),
         )
         self.name = bucket.name
-        for access, members in (("reader", props.readers), ("writer", props.writers), ("adder", props.adders)):
+        granted = {"reader": props.readers, "writer": props.writers, "adder": props.adders, "viewer": props.viewers}
+        for access, members in granted.items():
             for word, member in members.items():
                 StorageBucketIamMember(self, f"{access}-{word}", bucket=bucket.name, role=ROLES[access], member=member)
 

@@ -28,6 +28,8 @@ class ReleaseBucketProps:
     """Short stable word → member that may add objects, and can neither read nor replace any."""
     readers: Mapping[str, str]
     """Short stable word → member that may read them."""
+    viewers: Mapping[str, str]
+    """Short stable word → member that may see how the bucket is set up."""
 
 
 class ReleaseBucket(Construct):
@@ -53,6 +55,6 @@ class ReleaseBucket(Construct):
             if props.deletion_protection
             else None,
         )
-        for access, members in (("adder", props.adders), ("reader", props.readers)):
+        for access, members in (("adder", props.adders), ("reader", props.readers), ("viewer", props.viewers)):
             for word, member in members.items():
                 StorageBucketIamMember(self, f"{access}-{word}", bucket=self.bucket.name, role=ROLES[access], member=member)

@@ -101,6 +101,7 @@ class DataStack(Stack):
 
     def _bucket(self, purpose: Purpose, access: Access) -> None:
         data = self.environment.data
+        guests = promoters(self.names) if purpose in RELEASED else {}
         Bucket(
             self,
             purpose,
@@ -116,9 +117,10 @@ class DataStack(Stack):
                 public=purpose == "web" and self.environment.web.domain is not None,
                 cool_after_days=access.cool_after_days,
                 expire_after_days=access.expire_after_days,
-                readers={**self._members(access.readers), **(promoters(self.names) if purpose in RELEASED else {})},
+                readers={**self._members(access.readers), **guests},
                 writers=self._members(access.writers),
                 adders={},
+                viewers=guests,
             ),
         )
 

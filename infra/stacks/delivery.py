@@ -67,6 +67,7 @@ class DeliveryStack(Stack):
                 deletion_protection=self.environment.data.deletion_protection,
                 adders={"plan": plan, "builder": builder, "apply": apply, **approvers},
                 readers={"plan": plan, "apply": apply, **approvers, **promoters(names)},
+                viewers=promoters(names),
             ),
         )
         plans = PlanBucket(

@@ -14,16 +14,24 @@ def steps(names: Names, google: Google) -> list[Step]:
     if project.mode == "use":
         return []
 
+    link, account = f"{BILLING}/projects/{project.id}/billingInfo", f"billingAccounts/{project.billing_account}"
+
     def lacking() -> str:
         return "" if found(google, f"{PROJECTS}/projects/{project.id}") else MISSING
 
     def make() -> None:
         body = {"projectId": project.id, "name": project.id, "parent": {"type": "folder", "id": project.folder}}
         google.finished(PROJECTS, google.call("POST", f"{PROJECTS}/projects", None, body))
-        account = {"billingAccountName": f"billingAccounts/{project.billing_account}"}
-        google.call("PUT", f"{BILLING}/projects/{project.id}/billingInfo", None, account)
 
-    return [Step(f"project {project.id}", lacking, make)]
+    def unlinked() -> str:
+        linked = found(google, link)
+        return "" if linked and linked.get("billingAccountName") == account else "to be linked"
+
+    def connect() -> None:
+        google.call("PUT", link, None, {"billingAccountName": account})
+
+    # Who applies may not link it; a run that was killed in between has left a project without.
+    return [Step(f"project {project.id}", lacking, make), Step(f"billing account of {project.id}", unlinked, connect)]
 
 
 def number(names: Names, google: Google) -> str:

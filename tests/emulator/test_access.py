@@ -259,3 +259,22 @@ def test_a_role_holds_what_google_lists_and_nothing_else(role: str, held: str, l
     assert roles.holds(role, held)
     assert not roles.holds(role, lacked)
     assert not roles.holds("roles/unheard.of", held)
+
+
+def upload(name: str) -> bytes:
+    metadata = f'content-type: application/json\r\n\r\n{{"name": "{name}"}}'
+    return f"--x\r\n{metadata}\r\n--x\r\ncontent-type: text/plain\r\n\r\n{{}}\r\n--x--".encode()
+
+
+def test_a_condition_on_an_objects_name_holds_for_uploads_that_name_it_in_their_body(guarded: Guarded) -> None:
+    locks = "resource.name.endsWith('/default.tflock')"
+    guarded.grant("roles/storage.objectUser", f"serviceAccount:{SERVER}", locks)
+    asked = {
+        "multipart": (upload, {"content-type": "multipart/related; boundary=x"}),
+        "resumable": (lambda name: json.dumps({"name": name}).encode(), {"content-type": "application/json"}),
+    }
+    for kind, (body, headers) in asked.items():
+        path = f"/upload/storage/v1/b/{BUCKET}/o?uploadType={kind}"
+        assert guarded.ask(SERVER, "POST", STORAGE, path, body(f"{kind}/default.tflock"), **headers)[0] == 200
+        assert guarded.ask(SERVER, "POST", STORAGE, path, body(f"{kind}/default.tfstate"), **headers)[0] == 403
+        assert guarded.ask(SERVER, "POST", STORAGE, path, b"7", **headers)[0] == 403, "what is no metadata names nothing"

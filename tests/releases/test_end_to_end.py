@@ -5,12 +5,13 @@ Everything is a command in a checkout of its own, as a team runs it; the local G
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -31,6 +32,23 @@ places.trained(Clients.of('dev'), Path(sys.argv[1]), int(sys.argv[2]))"
 
 REPLACE = "import sys; from environments.clients import Clients; clients = Clients.of(sys.argv[1]); \
 clients.storage().bucket(clients.names.plan_bucket).blob(sys.argv[2]).upload_from_string('another plan')"
+
+GRANT = """
+import sys
+from environments import Names, load, organisation
+from infra.terraform.rest import Google
+names, google = Names(organisation(), load(sys.argv[1])), Google()
+project = names.environment.project
+for place, role in (
+    (f"https://cloudresourcemanager.googleapis.com/v3/folders/{project.folder}", "roles/orgpolicy.policyAdmin"),
+    (f"https://cloudbilling.googleapis.com/v1/billingAccounts/{project.billing_account}", "roles/billing.costsManager"),
+):
+    verb = "GET" if "billing" in place else "POST"
+    policy = google.call(verb, f"{place}:getIamPolicy")
+    binding = {"role": role, "members": [f"serviceAccount:{names.service_account('apply')}"]}
+    google.call("POST", f"{place}:setIamPolicy", None, {"policy": {**policy, "bindings": [*policy.get("bindings", []), binding]}})
+"""
+"""What no project can grant (docs/deploy.md), which whoever administers the organisation and its costs gives once."""
 
 
 class Team:
@@ -74,7 +92,7 @@ class Team:
 
 @pytest.fixture
 def team(tmp_path: Path) -> Iterator[Team]:
-    """A checkout at a commit of its own, in which releases need no time to soak."""
+    """A checkout at a commit of its own, in which releases need no time to soak, and each environment lets the next one read."""
     checkout = tmp_path / "checkout"
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
     for name in listed.stdout.splitlines():
@@ -86,17 +104,12 @@ def team(tmp_path: Path) -> Iterator[Team]:
         (checkout / name).symlink_to(ROOT / name)
     for name in BUILT:
         shutil.copytree(ROOT / name, checkout / name)
-    for environment in ("staging", "prod"):
+    for environment, target in (("dev", "staging"), ("staging", "prod"), ("prod", "null")):
         path = checkout / "environments" / f"{environment}.yaml"
-        content = path.read_text()
-        path.write_text(
-            "\n".join(
-                line.replace("soak_hours: 24", "soak_hours: 0").replace("soak_hours: 72", "soak_hours: 0") for line in content.split("\n")
-            )
-        )
-        assert "soak_hours: 0" in path.read_text()
+        path.write_text(re.sub(r"soak_hours: \d+, target: null", f"soak_hours: 0, target: {target}", path.read_text()))
+        assert f"soak_hours: 0, target: {target}" in path.read_text()
     state = checkout / ".playbook" / "emulator"
-    with running_emulator(state) as described:
+    with running_emulator(state, "--enforce") as described:
         made = Team(checkout, described["environment"])
         made.git("init", "--quiet")
         (checkout / ".git" / "info" / "exclude").write_text("node_modules\n")
@@ -106,7 +119,8 @@ def team(tmp_path: Path) -> Iterator[Team]:
 
 
 def test_a_release_goes_from_dev_to_prod_by_approved_plans_and_comes_back(team: Team, tmp_path: Path) -> None:
-    team.terraform("bootstrap", "dev")
+    for environment in ("dev", "staging", "prod"):
+        team.terraform("bootstrap", environment)
     team.terraform("apply", "dev", "--rehearsal")
     team.run("-c", TRAIN, str(tmp_path), "1")
     assert "code release" in team.release("release", "--env", "dev")
@@ -114,20 +128,20 @@ def test_a_release_goes_from_dev_to_prod_by_approved_plans_and_comes_back(team: 
     refused = team.release("promote", "--from", "dev", "--to", "staging", status=1)
     assert "not-approved: nobody has approved a plan of staging-foundation" in refused
     deployed_by_consent(team, "staging", against="dev", tampered=True)
-    team.release("promote", "--from", "dev", "--to", "staging", who=applies("staging"))
+    team.release("promote", "--from", "dev", "--to", "staging", who=identity("staging", "apply"))
     deployed_by_consent(team, "prod", against="staging")
     assert "path: prod takes its releases from staging" in team.release("promote", "--from", "dev", "--to", "prod", status=1)
-    team.release("promote", "--from", "staging", "--to", "prod", who=applies("prod"))
+    team.release("promote", "--from", "staging", "--to", "prod", who=identity("prod", "apply"))
     first = {row["environment"]: row["release"] for row in json.loads(team.release("list", "--json"))}
     assert first["dev"] == first["staging"] == first["prod"] is not None
 
     team.run("-c", TRAIN, str(tmp_path), "5")
     team.release("release", "--env", "dev")
-    team.release("promote", "--from", "dev", "--to", "staging", who=applies("staging"))
+    team.release("promote", "--from", "dev", "--to", "staging", who=identity("staging", "apply"))
     second = {row["environment"]: row["release"] for row in json.loads(team.release("list", "--json"))}
     assert second["dev"] == second["staging"] != second["prod"] == first["prod"]
 
-    team.release("rollback", "--env", "staging", "--reason", "answers are slow", who=applies("staging"))
+    team.release("rollback", "--env", "staging", "--reason", "answers are slow", who=identity("staging", "apply"))
     third = {row["environment"]: row for row in json.loads(team.release("list", "--json"))}
     assert third["staging"]["release"] == first["staging"]
     assert third["staging"]["rolled_back"] == {second["staging"]: "answers are slow"}
@@ -137,23 +151,23 @@ def test_a_release_goes_from_dev_to_prod_by_approved_plans_and_comes_back(team: 
     assert [kind for kind in kinds if kind != "apply"] == ["plan", "approval", "promotion", "promotion", "rollback"]
 
 
-def applies(environment: str) -> str:
-    """Who alone may change a protected environment."""
-    return Names(organisation(), load(environment)).service_account("apply")
+def identity(environment: str, duty: Literal["plan", "apply"]) -> str:
+    """E-mail of who plans, or of who alone may change a protected environment."""
+    return Names(organisation(), load(environment)).service_account(duty)
 
 
 def deployed_by_consent(team: Team, environment: str, against: str, tampered: bool = False) -> None:
     """Reviewed, kept, approved by somebody else, applied."""
-    team.terraform("bootstrap", environment)
+    team.run("-c", GRANT, environment)
     folder = ("--rehearsal", "--folder", ".playbook/rehearsal")
     team.run("-m", "infra.review", "--env", environment, "--against", against, *folder)
-    team.terraform("keep", environment)
+    team.terraform("keep", environment, who=identity(environment, "plan"))
     assert "nobody has approved a plan" in team.terraform("apply", environment, "--rehearsal", status=1)
     team.terraform("approve", environment, "--until", "8h", who=APPROVER)
     if tampered:
         a_tampered_plan_is_refused(team, environment)
         an_approval_of_another_commit_is_stale(team, environment)
-    team.terraform("apply", environment, "--rehearsal")
+    team.terraform("apply", environment, "--rehearsal", who=identity(environment, "apply"))
 
 
 def a_tampered_plan_is_refused(team: Team, environment: str) -> None:

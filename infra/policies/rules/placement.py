@@ -17,6 +17,9 @@ WORLDWIDE = {
 }
 """Types for which Google has the location `global`, beside or instead of a region."""
 
+COPYING = {"roles/artifactregistry.reader", "roles/storage.legacyBucketReader", "roles/storage.objectViewer"}
+"""What the environment that releases go to needs of the one that they come from: it copies images and files."""
+
 
 @policy(
     "region",
@@ -64,10 +67,14 @@ def names_of_others(environment: str) -> re.Pattern[str]:
     reference="https://cloud.google.com/architecture/blueprints/security-foundations/resource-hierarchy",
 )
 def other_environment(stack: SynthesisedStack) -> Iterator[Breach]:
-    """No resource names a project, account, bucket or registry of another environment."""
-    others = names_of_others(stack.environment.name)
+    """No resource names a project, account, bucket or registry of another environment; its promotion.target alone may read here."""
+    others, target = names_of_others(stack.environment.name), stack.environment.promotion.target
+    guest = f"serviceAccount:{Names(organisation(), load(target)).service_account('apply')}" if target else ""
     for resource in stack.resources:
-        if found := next((match[1] for text in strings(resource.body) if (match := others.search(text))), None):
+        body = resource.body
+        if guest and body.get("member") == guest and body.get("role") in COPYING:
+            body = {name: value for name, value in body.items() if name != "member"}
+        if found := next((match[1] for text in strings(body) if (match := others.search(text))), None):
             yield resource, f"names {found}, which is not {stack.environment.name}'s"
 
 
