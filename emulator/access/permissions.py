@@ -110,7 +110,8 @@ def _uploaded(call: Call) -> str:
         metadata, _ = json.JSONDecoder().raw_decode(call.raw[start : start + LARGEST_METADATA].decode(errors="replace"))
     except ValueError:
         return ""
-    return str(metadata.get("name", ""))
+    # A name that is no text is refused by what takes the upload.
+    return str(metadata.get("name", "")).encode(errors="replace").decode()
 
 
 def _accounts(value: Any) -> Iterator[tuple[str, str]]:

@@ -128,8 +128,11 @@ def test_who_takes_releases_on_reads_images_rows_and_models_and_nothing_else(tmp
     added = declared_as(changed("dev", promotion=promotion), tmp_path / "with") - without
     names = Names(organisation(), load("dev"))
     assert added == {
-        ("google_storage_bucket_iam_member", "roles/storage.objectViewer", member, names.bucket("raw")),
-        ("google_storage_bucket_iam_member", "roles/storage.objectViewer", member, names.bucket("models")),
+        *(
+            ("google_storage_bucket_iam_member", f"roles/storage.{role}", member, names.bucket(purpose))
+            for role in ("objectViewer", "legacyBucketReader")
+            for purpose in ("raw", "models")
+        ),
         ("google_artifact_registry_repository_iam_member", "roles/artifactregistry.reader", member, ""),
     }
 
