@@ -45,7 +45,7 @@ def keep(objects: Objects, store: Store, model: Json) -> None:
 
 def let_read(store: Store, model: Json, account: str) -> None:
     """Lets the identity of a deployed model read the copy, without any grant of the project's own."""
-    place, kept = f"storage/b/{BUCKET}/o/{_folder(model)}", store.of(POLICIES)
+    place, kept = _policy(model), store.of(POLICIES)
     bindings = (kept.get(place) or {}).get("bindings", [])
     binding = {"role": "roles/storage.objectViewer", "members": [f"serviceAccount:{account}"]}
     if binding not in bindings:
@@ -54,10 +54,15 @@ def let_read(store: Store, model: Json, account: str) -> None:
 
 def forget(objects: Objects, store: Store, model: Json) -> None:
     """Removes the copy of a version."""
-    store.of(POLICIES).remove(f"storage/b/{BUCKET}/o/{_folder(model)}")
+    store.of(POLICIES).remove(_policy(model))
     for one in objects.list(BUCKET, f"{_folder(model)}/"):
         objects.delete(BUCKET, one["name"])
 
 
 def _folder(model: Json) -> str:
     return f"{model['name'].replace('/', '.')}/{model['versionId']}"
+
+
+def _policy(model: Json) -> str:
+    """Where the policy of the copy is kept."""
+    return f"storage/b/{BUCKET}/o/{_folder(model)}"

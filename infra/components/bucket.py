@@ -1,7 +1,7 @@
 """A private bucket whose objects survive a mistake."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from cdktf import TerraformResourceLifecycle
@@ -55,7 +55,7 @@ class BucketProps:
     """The same with read and write access."""
     adders: Mapping[str, str]
     """The same with the right to add objects, and to see and change none."""
-    viewers: Mapping[str, str] = field(default_factory=dict)
+    viewers: Mapping[str, str]
     """The same with the right to see how the bucket is set up, such as whether it keeps versions."""
 
 

@@ -142,6 +142,7 @@ class DataStack(Stack):
                 readers={},
                 writers={},
                 adders={"delivery": LOG_DELIVERY},
+                viewers={},
             ),
         )
 

@@ -95,5 +95,6 @@ class WorkbenchStack(Stack):
                 },
                 writers={},
                 adders={},
+                viewers={},
             ),
         ).name

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,27 +10,18 @@ import pytest
 
 from environments.clients import Clients
 from infra.review import ours
-from infra.terraform import apply, approved, bootstrap, kept, plan, runner, wrapped
+from infra.terraform import apply, approved, kept, plan, runner, wrapped
 from infra.terraform.stack import Counts
 from infra.terraform.together import Result
 from releases import approvals, commit, ledger
 from releases.digest import Planned
-from tests.releases.people import GIT, acting_as, at_work
+from tests.releases.people import GIT, acting_as
 
 APPROVER = "ml-lead@example.com"
 STACKS = ["features", "monitoring"]
 
 
 pytestmark = pytest.mark.long
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The commit that the plans are of, in a clean checkout, beside a local Google Cloud with what a bootstrap of staging makes."""
-    root = tmp_path_factory.mktemp("checkout")
-    with at_work(root, tmp_path_factory.mktemp("google-cloud")):
-        bootstrap("staging", lambda _: None)
-        yield root
 
 
 def deployed(folder: Path, stacks: list[str]) -> list[Result]:

@@ -4,17 +4,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from environments.clients import Clients
-from infra.terraform import bootstrap
 from infra.terraform.stack import Counts
 from releases import ledger
 from tests.conftest import ROOT
-from tests.releases.people import at_work
 from tests.releases.test_apply import consent, deployed, errors
 
 pytestmark = pytest.mark.long
@@ -26,15 +23,6 @@ from infra.terraform import apply, runner, wrapped
 runner.ROOT = wrapped.ROOT = Path(sys.argv[1])
 apply("staging", sys.argv[3:], Path(sys.argv[2]), lambda line: print(line, flush=True), rehearsal=True)
 """
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The commit that the plans are of, beside a local Google Cloud with what a bootstrap of staging makes."""
-    root = tmp_path_factory.mktemp("checkout")
-    with at_work(root, tmp_path_factory.mktemp("google-cloud")):
-        bootstrap("staging", lambda _: None)
-        yield root
 
 
 def killed(checkout: Path, folder: Path, stacks: list[str], when: str) -> str:

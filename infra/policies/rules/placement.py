@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from environments import Names, load, organisation
 from environments.loading import environment_names
+from infra.duties import promoters
 from infra.policies.policy import Breach, policy
 from infra.policies.subject import Resource, SynthesisedStack, strings
 
@@ -68,11 +69,10 @@ def names_of_others(environment: str) -> re.Pattern[str]:
 )
 def other_environment(stack: SynthesisedStack) -> Iterator[Breach]:
     """No resource names a project, account, bucket or registry of another environment; its promotion.target alone may read here."""
-    others, target = names_of_others(stack.environment.name), stack.environment.promotion.target
-    guest = f"serviceAccount:{Names(organisation(), load(target)).service_account('apply')}" if target else ""
+    others, guests = names_of_others(stack.environment.name), promoters(stack.names).values()
     for resource in stack.resources:
         body = resource.body
-        if guest and body.get("member") == guest and body.get("role") in COPYING:
+        if body.get("member") in guests and body.get("role") in COPYING:
             body = {name: value for name, value in body.items() if name != "member"}
         if found := next((match[1] for text in strings(body) if (match := others.search(text))), None):
             yield resource, f"names {found}, which is not {stack.environment.name}'s"
