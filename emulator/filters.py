@@ -114,9 +114,12 @@ def _unquoted(token: str) -> str:
 
 
 def _at(row: Json, path: str) -> Any:
-    """The value at a path such as `labels.env`, `display_name` or `metadata.accuracy.number_value`."""
+    """The value at a path such as `labels.env`, `display_name` or `metadata.accuracy.number_value`; below a list, that of each."""
     value: Any = row
     for part in path.split("."):
+        if isinstance(value, list):
+            value = [one.get(part, one.get(camel(part))) for one in value if isinstance(one, dict)]
+            continue
         if camel(part) in VALUES and not isinstance(value, dict):
             continue
         if not isinstance(value, dict):

@@ -26,9 +26,10 @@ PIPELINE = "jsonPayload.pipelineName"
 
 BREAK_GLASS = (
     'resource.type = "service_account" AND protoPayload.methodName = "google.iam.admin.v1.SetIAMPolicy" '
-    f'AND protoPayload.serviceData.policyDelta.bindingDeltas.condition.title = "{TITLE}"'
+    f'AND protoPayload.serviceData.policyDelta.bindingDeltas.condition.title = "{TITLE}" '
+    'AND protoPayload.serviceData.policyDelta.bindingDeltas.action = "ADD"'
 )
-"""Which entries of the audit log say that somebody was let past the approvals, by our command or by hand.
+"""Which entries of the audit log say that somebody was let past the approvals, by our command or by hand; not that it was ended.
 https://cloud.google.com/iam/docs/audit-logging/examples-service-accounts"""
 WHO = "protoPayload.authenticationInfo.principalEmail"
 

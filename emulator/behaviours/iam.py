@@ -7,8 +7,10 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from emulator.access.policies import POLICIES
 from emulator.behaviours import Call, Json, Refusal, Response, completes, on
 from emulator.clock import number
+from emulator.engines import entries
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -31,12 +33,63 @@ def service_account(call: Call, cloud: Cloud, name: str, account: Json) -> None:
     "projects.serviceAccounts.patch",
     "projects.serviceAccounts.delete",
     "projects.serviceAccounts.getIamPolicy",
-    "projects.serviceAccounts.setIamPolicy",
     "projects.serviceAccounts.testIamPermissions",
 )
 async def known_by_any_name(call: Call, cloud: Cloud) -> Json | Response:
     """The generic rule under the account's proper name."""
     return await cloud.resources.default(replace(call, name=proper(call, cloud)))
+
+
+@on("iam", "projects.serviceAccounts.setIamPolicy")
+async def set_policy(call: Call, cloud: Cloud) -> Json | Response:
+    """The generic rule, which the audit log of the project tells with what it changed."""
+    name = proper(call, cloud)
+    before = cloud.store.of(POLICIES).get(f"{call.service}/{name}") or {}
+    answer = await cloud.resources.default(replace(call, name=name))
+    account = cloud.resources.load(call, name)
+    after = cloud.store.of(POLICIES).get(f"{call.service}/{name}") or {}
+    entries.write(cloud, [_audited(call, account, _deltas(before, after))])
+    return answer
+
+
+def _audited(call: Call, account: Json, deltas: list[Json]) -> Json:
+    """The entry for a policy of a service account (https://cloud.google.com/iam/docs/audit-logging/examples-service-accounts)."""
+    resource = f"projects/-/serviceAccounts/{account['uniqueId']}"
+    return {
+        "logName": f"projects/{account['projectId']}/logs/cloudaudit.googleapis.com%2Factivity",
+        "severity": "NOTICE",
+        "resource": {
+            "type": "service_account",
+            "labels": {"email_id": account["email"], "project_id": account["projectId"], "unique_id": account["uniqueId"]},
+        },
+        "protoPayload": {
+            "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
+            "serviceName": "iam.googleapis.com",
+            "methodName": "google.iam.admin.v1.SetIAMPolicy",
+            "resourceName": resource,
+            "authenticationInfo": {"principalEmail": call.identity},
+            "authorizationInfo": [{"resource": resource, "permission": "iam.serviceAccounts.setIamPolicy", "granted": True}],
+            "serviceData": {
+                "@type": "type.googleapis.com/google.iam.v1.logging.AuditData",
+                "policyDelta": {"bindingDeltas": deltas} if deltas else {},
+            },
+        },
+    }
+
+
+def _deltas(before: Json, after: Json) -> list[Json]:
+    """Which grants a policy lost and gained, one for each role, member and condition."""
+    lost, gained = _grants(before), _grants(after)
+    changes = [("REMOVE", grant) for grant in lost if grant not in gained] + [("ADD", grant) for grant in gained if grant not in lost]
+    return [{"action": action, **grant} for action, grant in changes]
+
+
+def _grants(policy: Json) -> list[Json]:
+    return [
+        {"role": binding["role"], "member": member, **({"condition": binding["condition"]} if "condition" in binding else {})}
+        for binding in policy.get("bindings", [])
+        for member in binding.get("members", [])
+    ]
 
 
 @on("iam", "projects.serviceAccounts.enable", "projects.serviceAccounts.disable")

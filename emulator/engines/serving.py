@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,7 @@ import urllib3
 
 from emulator.behaviours import Refusal
 from emulator.engines import registry
-from emulator.engines.pipelines.containers import PYTHON
+from emulator.engines.pipelines import containers
 from emulator.processes.command import Command, Ended
 from emulator.processes.said import Said
 from emulator.processes.supervisor import Process
@@ -101,8 +100,7 @@ class Servers:
     async def _start(self, endpoint: str, deployed: Json, model: Json) -> Server:
         container = model.get("containerSpec", {})
         image = self.cloud.images.get(container.get("imageUri", ""))
-        words = [*(container.get("command") or image.entry_point), *container.get("args", [])]
-        words[0] = sys.executable if words[0] in PYTHON else words[0]
+        program = containers.program(container, image.entry_point)
         port = _free_port()
         path = f"/v1/endpoints/{endpoint.rpartition('/')[2]}/deployedModels/{deployed['id']}"
         health, predict = container.get("healthRoute") or path, container.get("predictRoute") or f"{path}:predict"
@@ -116,8 +114,10 @@ class Servers:
             self.cloud.log(endpoint, f"[{deployed['id']}] {line}")
 
         command = Command(
-            form="program",
-            arguments=words,
+            form=program.form,
+            arguments=program.words,
+            source=program.source,
+            preload=image.preload,
             folder=str(folder),
             environment={
                 **self.cloud.environment_of(deployed.get("serviceAccount", ""), project),

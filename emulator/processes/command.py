@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 Form = Literal["component", "module", "program"]
+END = b"end"
+"""Says to a launcher that no more commands will come: it ends when nothing runs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,8 @@
 It imports the modules and does nothing with them: a fork copies one thread only, so that a thread pool started here, even
 by a single TensorFlow operation, would be a lock that no child can ever take. Hence the count before it serves.
 On the control socket FD each datagram carries two descriptors: the command's connection and the pipe for its output. The
-command arrives on the connection, the process id and the end are answered there; a further line asks for a stop. When the
-emulator goes away the control socket closes, and everything that runs is killed.
+command arrives on the connection, the process id and the end are answered there; a further line asks for a stop. After the
+datagram `END` it ends when nothing runs. When the emulator goes away the control socket closes, and everything that runs is killed.
 """
 
 import ctypes
@@ -17,12 +17,13 @@ import selectors
 import signal
 import socket
 import sys
+import sysconfig
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from emulator.processes import child
-from emulator.processes.command import Command, Ended
+from emulator.processes.command import END, Command, Ended
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -51,11 +52,12 @@ class Launcher:
     control: socket.socket
     selector: selectors.DefaultSelector = field(default_factory=selectors.DefaultSelector)
     live: dict[int, Running] = field(default_factory=dict)
+    ending: bool = False
 
     def serve(self) -> None:
-        """Serve until the control socket closes."""
+        """Serve until the control socket closes, or until nothing runs after the last command."""
         self.selector.register(self.control, selectors.EVENT_READ, None)
-        while True:
+        while not self.ending or len(self.selector.get_map()) > 1:
             deadlines = [running.deadline for running in self.live.values() if running.deadline is not None]
             timeout = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
             for key, _ in self.selector.select(timeout):
@@ -75,6 +77,9 @@ class Launcher:
         data, descriptors, _, _ = socket.recv_fds(self.control, 16, 2)
         if not data:
             return False
+        if data == END:
+            self.ending = True
+            return True
         running = Running(socket.socket(fileno=descriptors[0]), descriptors[1])
         self.selector.register(running.connection, selectors.EVENT_READ, running)
         return True
@@ -186,6 +191,13 @@ def threads() -> int:
     return len(os.listdir("/proc/self/task"))
 
 
+def sources() -> dict[str, int]:
+    """The files of the imported modules that are neither Python's nor an installed package's, with their times in nanoseconds."""
+    installed = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    files = {file for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
+    return {file: os.stat(file).st_mtime_ns for file in files if not file.startswith(installed) and os.path.isfile(file)}
+
+
 def main() -> None:
     """Import the modules, freeze them, check that there is one thread, say so, and serve."""
     libc = ctypes.CDLL(None)
@@ -210,7 +222,7 @@ def main() -> None:
         )
     # From here a closed control socket is noticed at once, and the children are ended in order.
     libc.prctl(PR_SET_PDEATHSIG, 0)
-    control.sendall(json.dumps({"seconds": round(time.monotonic() - started, 3)}).encode())
+    control.sendall(json.dumps({"seconds": round(time.monotonic() - started, 3), "sources": sources()}).encode())
     Launcher(control).serve()
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from emulator.processes.command import Command, Ended
+from emulator.processes.command import END, Command, Ended
 
 Log = Callable[[str], None]
 """Takes one line of a process's output."""
@@ -29,7 +29,7 @@ DRAIN_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
 LINES = 100_000
 """Of one process; what it prints beyond them is dropped."""
-LONGEST_LINE = 1 << 16
+LONGEST_LINE = LONGEST_MESSAGE = 1 << 16
 logger = logging.getLogger(__name__)
 
 
@@ -72,18 +72,26 @@ class Launcher:
         self.control: socket.socket | None = None
         self.seconds = 0.0
         """What the imports took; 0 until the launcher serves."""
+        self.sources: dict[str, int] = {}
+        """Files of this repository that it has imported, with their times."""
+        self.retired: list[tuple[asyncio.subprocess.Process, socket.socket]] = []
+        """Launchers of older source, which end when what they run has."""
         self.starting = asyncio.Lock()
 
     async def ready(self) -> socket.socket:
-        """The control socket of a launcher that serves; starts one where none does.
+        """The control socket of a launcher that serves the source as it is now; starts one where none does.
 
         Raises:
             LauncherFailed: when it ends before it serves.
         """
         async with self.starting:
             if self.process is not None and self.process.returncode is None and self.control is not None:
-                return self.control
-            await self.close()
+                if self._is_current():
+                    return self.control
+                self.control.send(END)
+                self.retired.append((self.process, self.control))
+                self.process = self.control = None
+            await self._end()
             self.seconds = 0.0
             self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self.control.setblocking(False)
@@ -95,7 +103,7 @@ class Launcher:
                     stderr=asyncio.subprocess.PIPE,
                     env=self.environment,
                 )
-            message = await asyncio.get_running_loop().sock_recv(self.control, 1024)
+            message = await asyncio.get_running_loop().sock_recv(self.control, LONGEST_MESSAGE)
             if not message:
                 _, errors = await self.process.communicate()
                 last = errors.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
@@ -103,8 +111,16 @@ class Launcher:
                     f"the process that runs steps did not start: {last[0]}. No step or job can run. "
                     "Install the groups that the image table preloads (`make setup`), or shorten `preload` there."
                 )
-            self.seconds = json.loads(message)["seconds"]
+            said = json.loads(message)
+            self.seconds, self.sources = said["seconds"], said["sources"]
             return self.control
+
+    def _is_current(self) -> bool:
+        """Whether the source that it has imported has not changed since."""
+        try:
+            return all(os.stat(file).st_mtime_ns == time for file, time in self.sources.items())
+        except OSError:
+            return False
 
     async def start(self, command: Command, log: Log) -> Process:
         """Fork the process of `command`; each line that it prints goes to `log`."""
@@ -131,16 +147,20 @@ class Launcher:
         return Process(json.loads(first)["pid"], reader, writer, output)
 
     async def close(self) -> None:
+        """End the launcher, and those of older source, with all that they run."""
+        await self._end()
+        for process, control in self.retired:
+            control.close()
+            await _ended(process, CLOSE_SECONDS)
+        self.retired.clear()
+
+    async def _end(self) -> None:
         """Close the control socket: the launcher kills what it runs and ends; one that still imports is killed."""
         if self.control is not None:
             self.control.close()
             self.control = None
-        if self.process is not None and self.process.returncode is None:
-            try:
-                await asyncio.wait_for(self.process.wait(), CLOSE_SECONDS if self.seconds else 0)
-            except TimeoutError:
-                self.process.kill()
-                await self.process.wait()
+        if self.process is not None:
+            await _ended(self.process, CLOSE_SECONDS if self.seconds else 0)
 
 
 class Supervisor:
@@ -191,6 +211,16 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*self.warming.values(), return_exceptions=True)
         await asyncio.gather(*(launcher.close() for launcher in self.launchers.values()))
+
+
+async def _ended(process: asyncio.subprocess.Process, seconds: float) -> None:
+    """Wait for the end of a process, and kill it when that takes longer than so many seconds."""
+    if process.returncode is None:
+        try:
+            await asyncio.wait_for(process.wait(), seconds)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
 
 
 async def _hand_on(descriptor: int, log: Log) -> None:

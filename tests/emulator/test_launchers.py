@@ -155,6 +155,34 @@ def test_a_launcher_that_was_killed_is_started_again(tmp_path: Path) -> None:
     with_supervisor(tmp_path, work)
 
 
+def test_source_that_was_edited_is_imported_anew_while_what_runs_goes_on(tmp_path: Path) -> None:
+    word, done = tmp_path / "word.py", tmp_path / "done"
+    word.write_text("WORD = 'old'\n")
+    (tmp_path / "says.py").write_text("import word\nprint(word.WORD, flush=True)\n")
+    (tmp_path / "waits.py").write_text(f"import os, says, time\nwhile not os.path.exists({str(done)!r}): time.sleep(0.01)\n")
+
+    async def work(supervisor: Supervisor, run: Run) -> None:
+        launcher = supervisor.launchers["word",]
+        command = Command(form="module", arguments=["waits"], folder=str(tmp_path / "waits"), environment={}, preload=("word",))
+        lines: list[str] = []
+        running = await supervisor.start(command, lines.append)
+        older = launcher.process
+        while not lines:
+            await asyncio.sleep(0.01)
+        assert (await run("module", "says"))[1] == ["old"]
+        assert launcher.process is older
+        word.write_text("WORD = 'newer'\n")
+        assert (await run("module", "says"))[1] == ["newer"]
+        assert older is not None
+        assert older.returncode is None, "something runs in it"
+        done.touch()
+        assert (await running.wait()).code == 0
+        assert await asyncio.wait_for(older.wait(), 10) == 0
+        assert lines == ["old"]
+
+    with_supervisor(tmp_path, work, ("word",))
+
+
 def test_a_flood_of_output_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LINES", 100)
 

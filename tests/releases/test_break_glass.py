@@ -12,6 +12,7 @@ from infra.terraform import bootstrap, breakglass
 from infra.terraform.errors import TerraformFailed
 from infra.terraform.rest import Google
 from infra.terraform.together import types_in
+from infra.watched import BREAK_GLASS
 from releases import breakglass as rules
 from releases import ledger
 from releases.breakglass import BreakGlassRefused, Opened
@@ -51,6 +52,13 @@ def grants() -> list[dict[str, Any]]:
     return [binding for binding in _bindings() if binding.get("condition", {}).get("title") == rules.TITLE]
 
 
+def noticed() -> list[dict[str, Any]]:
+    """What the audit log holds of what the alert watches for."""
+    asked = {"resourceNames": [f"projects/{Clients.of('staging').names.project}"], "filter": BREAK_GLASS}
+    found: list[dict[str, Any]] = Google().call("POST", "https://logging.googleapis.com/v2/entries:list", None, asked)["entries"]
+    return [entry["protoPayload"] for entry in found]
+
+
 def impersonated(who: str) -> int:
     """Status of an attempt to act as the identity that applies."""
     with acting_as(who, "staging") as clients:
@@ -61,6 +69,7 @@ def impersonated(who: str) -> int:
 
 def test_a_person_is_let_past_for_a_while_and_another_closes_it_after_a_look(staging: str) -> None:
     assert impersonated(OPENER) == 403
+    assert noticed() == [], "other grants are no reason to wake anybody"
     said: list[str] = []
     with acting_as(OPENER, "staging"):
         breakglass.open_("staging", REASON, 2, Google(), said.append)
@@ -69,6 +78,11 @@ def test_a_person_is_let_past_for_a_while_and_another_closes_it_after_a_look(sta
     assert grant["condition"]["expression"].startswith("request.time < timestamp(")
     assert impersonated(OPENER) == 200
     assert impersonated(APPROVER) == 403
+    [entry] = noticed()
+    assert entry["authenticationInfo"] == {"principalEmail": OPENER}
+    assert entry["serviceData"]["policyDelta"]["bindingDeltas"] == [
+        {"action": "ADD", "role": grant["role"], "member": f"user:{OPENER}", "condition": grant["condition"]}
+    ]
     clients = Clients.of("staging")
     [one] = rules.opened(ledger.entries(clients))
     assert (one.by, one.reason, one.until - one.since) == (OPENER, REASON, timedelta(hours=2))
@@ -86,6 +100,9 @@ def test_a_person_is_let_past_for_a_while_and_another_closes_it_after_a_look(sta
     assert "ask somebody who holds roles/iam.serviceAccountAdmin" in said[-1]
     with pytest.raises(BreakGlassRefused, match="nothing is open in staging"):
         breakglass.close("staging", Google(), said.append)
+    policy = {"bindings": [binding for binding in _bindings() if binding not in grants()]}
+    Google().call("POST", f"{IAM}/{_account()}:setIamPolicy", None, {"policy": policy})
+    assert len(noticed()) == 1, "that it ends wakes nobody"
 
 
 def test_who_may_not_grant_gets_nothing_and_the_ledger_knows_that_they_tried(staging: str) -> None:

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -54,8 +55,8 @@ for place, role in (
 class Team:
     """People with a checkout, and the local Google Cloud that they reach."""
 
-    def __init__(self, checkout: Path, google: Mapping[str, str]) -> None:
-        self.checkout, self.google = checkout, google
+    def __init__(self, checkout: Path, google: Mapping[str, str], console: str) -> None:
+        self.checkout, self.google, self.console = checkout, google, console
 
     def run(self, *command: str, who: str = "", status: int = 0) -> str:
         """What a command says, run as the owner of the machine or as somebody else."""
@@ -84,6 +85,11 @@ class Team:
         """The file of an object in the local Google Cloud."""
         return self.checkout / ".playbook" / "emulator" / "objects" / address
 
+    def inbox(self) -> str:
+        """What the people on call were sent, as the console shows it."""
+        with urllib.request.urlopen(f"{self.console}inbox") as page:
+            return str(page.read().decode())
+
     def ledger(self, environment: str) -> list[dict[str, Any]]:
         """What was done to an environment."""
         folder = self.stored(f"acme-gemini-{environment}-releases/ledger/{environment}")
@@ -110,7 +116,7 @@ def team(tmp_path: Path) -> Iterator[Team]:
         assert f"soak_hours: 0, target: {target}" in path.read_text()
     state = checkout / ".playbook" / "emulator"
     with running_emulator(state, "--enforce") as described:
-        made = Team(checkout, described["environment"])
+        made = Team(checkout, described["environment"], described["console"])
         made.git("init", "--quiet")
         (checkout / ".git" / "info" / "exclude").write_text("node_modules\n")
         made.git("add", "--all")
@@ -149,6 +155,14 @@ def test_a_release_goes_from_dev_to_prod_by_approved_plans_and_comes_back(team: 
     assert "rolled-back" in again
     kinds = [entry["kind"] for entry in team.ledger("staging")]
     assert [kind for kind in kinds if kind != "apply"] == ["plan", "approval", "promotion", "promotion", "rollback"]
+    who_breaks_the_glass_is_told_to_everybody_on_call(team, "prod")
+
+
+def who_breaks_the_glass_is_told_to_everybody_on_call(team: Team, environment: str) -> None:
+    policy = f"{Names(organisation(), load(environment)).name('break-glass')} on "
+    assert policy not in team.inbox()
+    team.run("-m", "infra.terraform", "break-glass", "--env", environment, "--reason", "predictions fail for everybody", "--hours", "1")
+    assert policy in team.inbox()
 
 
 def identity(environment: str, duty: Literal["plan", "apply"]) -> str:
