@@ -11,14 +11,14 @@ from pipelines.images import ImagesError
 
 AT_ONCE = 10
 WAIT_SECONDS = 20.0
-"""For a message."""
+"""For a message. Google answers long before: a message in an answer that comes too late is not delivered again until its deadline."""
 
 
 class Later(Exception):
     """A message cannot be acted on now, and is to be delivered again; the text is complete and meant for people."""
 
 
-def take(clients: Clients, purpose: Subscription, act: Callable[[Any], None], wait: float = WAIT_SECONDS) -> None:
+def take(clients: Clients, purpose: Subscription, act: Callable[[Any], None]) -> None:
     """Act on the messages of a subscription that are there, and wait a while when there is none.
 
     A message is acknowledged once it was acted on, and delivered again at once where that raises `Later`. What goes wrong otherwise ends
@@ -28,14 +28,13 @@ def take(clients: Clients, purpose: Subscription, act: Callable[[Any], None], wa
         clients: clients of the environment.
         purpose: which subscription.
         act: what a `PubsubMessage` asks for.
-        wait: seconds to wait for a message.
     """
     from google.api_core.exceptions import DeadlineExceeded
 
     with clients.subscriber() as subscriber:
         subscription = subscriber.subscription_path(clients.names.project, clients.names.subscription(purpose))
         try:
-            received = subscriber.pull(subscription=subscription, max_messages=AT_ONCE, timeout=wait).received_messages
+            received = subscriber.pull(subscription=subscription, max_messages=AT_ONCE, timeout=WAIT_SECONDS).received_messages
         except DeadlineExceeded:
             return
         for one in received:

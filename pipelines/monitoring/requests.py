@@ -8,7 +8,7 @@ from typing import Any
 
 from environments import tasks
 from environments.clients import Clients
-from pipelines.listening import WAIT_SECONDS, take
+from pipelines.listening import take
 from pipelines.monitoring.start import submit
 
 LONGEST_HOURS = 744
@@ -46,7 +46,7 @@ class Request:
         return cls(task, end - timedelta(hours=int(hours)), end)
 
 
-def pull(clients: Clients, report: Callable[[str], None] = print, wait: float = WAIT_SECONDS, start: Start = submit) -> list[Any]:
+def pull(clients: Clients, report: Callable[[str], None] = print, start: Start = submit) -> list[Any]:
     """Act on the messages that are there, and wait a while when there is none.
 
     A message that asks for no monitor is not delivered again, since it never will ask for one.
@@ -54,7 +54,6 @@ def pull(clients: Clients, report: Callable[[str], None] = print, wait: float = 
     Args:
         clients: clients of the environment.
         report: told what was started.
-        wait: seconds to wait for a message.
         start: starts the monitor for a task, a start and an end, as `pipelines.monitoring.start.submit` does.
 
     Returns:
@@ -72,5 +71,5 @@ def pull(clients: Clients, report: Callable[[str], None] = print, wait: float = 
             report(f"{job.resource_name} judges {asked.task} from {asked.start.isoformat()} to {asked.end.isoformat()}")
             runs.append(job)
 
-    take(clients, "monitoring", act, wait)
+    take(clients, "monitoring", act)
     return runs

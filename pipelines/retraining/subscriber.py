@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 from environments.clients import Clients
-from pipelines.listening import WAIT_SECONDS, Later, take
+from pipelines.listening import Later, take
 from pipelines.retraining.events import Event, EventError
 from pipelines.retraining.start import RetrainingError, start
 
 
-def pull(clients: Clients, report: Callable[[str], None] = print, wait: float = WAIT_SECONDS) -> list[Any]:
+def pull(clients: Clients, report: Callable[[str], None] = print) -> list[Any]:
     """Act on the messages that are there, and wait a while when there is none.
 
     A message whose run cannot start now is delivered again; one that is no event is not, since it never will be one.
@@ -18,7 +18,6 @@ def pull(clients: Clients, report: Callable[[str], None] = print, wait: float = 
     Args:
         clients: clients of the environment.
         report: told what was started.
-        wait: seconds to wait for a message.
 
     Returns:
         The runs, as `google.cloud.aiplatform.PipelineJob`, one for each event.
@@ -36,5 +35,5 @@ def pull(clients: Clients, report: Callable[[str], None] = print, wait: float = 
             report(f"{job.resource_name} runs for {message.attributes['event_id']}")
             runs[job.resource_name] = job
 
-    take(clients, "retraining", act, wait)
+    take(clients, "retraining", act)
     return list(runs.values())

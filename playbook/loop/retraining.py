@@ -55,7 +55,7 @@ class Consumer:
 
         try:
             while not self._ended.is_set():
-                for job in pull(self._clients, report=lambda line: None, wait=1.0):
+                for job in pull(self._clients, report=lambda line: None):
                     if not (future := self._jobs[job.labels["task"]]).done():
                         future.set_result(job)
         except Exception as error:

@@ -179,7 +179,7 @@ def test_a_scheduled_request_starts_one_monitor_and_a_wrong_one_none(google_clou
 
     while len(started) < 1:
         requests.pull(clients, report=lambda line: None, start=start)
-    assert requests.pull(clients, report=lambda line: None, wait=1, start=start) == []
+    assert requests.pull(clients, report=lambda line: None, start=start) == []
     [(task, first, last)] = started
     assert task == "nlp"
     assert (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds() == 24 * 3600
