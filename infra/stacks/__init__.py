@@ -7,18 +7,17 @@ Start reading: `foundation.py`, then `serving.py`; `base.py` holds what every st
 
 from infra import synthesis
 
-synthesis.prepare()
-
-from infra.stacks.base import Stack  # noqa: E402  # cdktf starts with its hooks, so they come first
-from infra.stacks.data import DataStack  # noqa: E402
-from infra.stacks.delivery import DeliveryStack  # noqa: E402
-from infra.stacks.features import FeaturesStack  # noqa: E402
-from infra.stacks.foundation import FoundationStack  # noqa: E402
-from infra.stacks.monitoring import MonitoringStack  # noqa: E402
-from infra.stacks.network import NetworkStack  # noqa: E402
-from infra.stacks.serving import ServingStack  # noqa: E402
-from infra.stacks.training import TrainingStack  # noqa: E402
-from infra.stacks.workbench import WorkbenchStack  # noqa: E402
+with synthesis.prepared():
+    from infra.stacks.base import Stack
+    from infra.stacks.data import DataStack
+    from infra.stacks.delivery import DeliveryStack
+    from infra.stacks.features import FeaturesStack
+    from infra.stacks.foundation import FoundationStack
+    from infra.stacks.monitoring import MonitoringStack
+    from infra.stacks.network import NetworkStack
+    from infra.stacks.serving import ServingStack
+    from infra.stacks.training import TrainingStack
+    from infra.stacks.workbench import WorkbenchStack
 
 STACKS: dict[str, type[Stack]] = {
     "foundation": FoundationStack,

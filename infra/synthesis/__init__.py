@@ -8,12 +8,15 @@ Does not live here: any stack. Whoever imports `cdktf` or the provider calls `pr
 `infra.components` do.
 """
 
+import gc
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from infra.synthesis import bindings, node, warm
 
-__all__ = ["prepare"]
+__all__ = ["prepare", "prepared"]
 
 
 def prepare() -> None:
@@ -28,3 +31,21 @@ def prepare() -> None:
     with node.variables():
         importlib.import_module("cdktf")
     warm.warm()
+
+
+@contextmanager
+def prepared() -> Iterator[None]:
+    """Import stacks inside: cdktf is started with both hooks, and nobody looks for garbage among classes that stay.
+
+    Raises:
+        NodeMissing: when no usable Node is installed.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        prepare()
+        yield
+        gc.freeze()
+    finally:
+        if collects:
+            gc.enable()
