@@ -58,7 +58,7 @@ def of_environment(
     names = clients.names
     environment = names.environment
     stacks = [stack for stack in subject.read(folder, [name]) if stack.id in saved]
-    plans = [plan.read(saved[stack.id].document, stack.id, declared(stack)) for stack in stacks]
+    plans = [plan.read(saved[stack.id].document, stack.id, declared(stack), left_to_others(stack)) for stack in stacks]
     resources = [resource for one in plans for resource in one.resources]
     base = synthesised(reference, name) if reference else None
     at, entries = here(), ledger.entries(clients)
@@ -91,6 +91,12 @@ def declared(stack: SynthesisedStack) -> dict[str, Origin]:
         resource.address: Origin(construct_path=resource.construct, source=tuple(stack.origins.get(resource.construct, ())))
         for resource in stack.resources
     }
+
+
+def left_to_others(stack: SynthesisedStack) -> dict[str, list[str]]:
+    """Address → arguments of a resource of ours that Terraform sets once and leaves alone."""
+    found = {resource.address: resource.at("lifecycle.ignore_changes") for resource in stack.resources}
+    return {address: paths for address, paths in found.items() if isinstance(paths, list)}
 
 
 def here() -> Commit | None:

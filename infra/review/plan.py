@@ -6,7 +6,7 @@ to hold secrets (`secrets`), where it looks like a credential, and wherever a va
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,13 +116,19 @@ def load(path: Path) -> dict[str, Any]:
     return document
 
 
-def read(document: Mapping[str, Any], stack: str, declared: Mapping[str, Origin] | None = None) -> Plan:
+def read(
+    document: Mapping[str, Any],
+    stack: str,
+    declared: Mapping[str, Origin] | None = None,
+    elsewhere: Mapping[str, Collection[str]] | None = None,
+) -> Plan:
     """The changes of a plan.
 
     Args:
         document: what `terraform show -json` wrote.
         stack: what to call the plan.
         declared: address → where it was declared, as far as that is known.
+        elsewhere: address → arguments that Terraform leaves to others (`ignore_changes`), whose changes are no drift.
 
     Raises:
         PlanUnreadable: when it is no plan, or of a format that is not understood.
@@ -139,7 +145,7 @@ def read(document: Mapping[str, Any], stack: str, declared: Mapping[str, Origin]
             "Nothing was reviewed. Use a Terraform that writes one of them, or read what is new and add it to infra/review/plan.py."
         )
     try:
-        return _read(document, stack, declared or _modules(document))
+        return _read(document, stack, declared or _modules(document), elsewhere or {})
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         # What other errors say may hold a value of the plan.
         wrong = f"{type(error).__name__}: {error}" if type(error) in (KeyError, ValueError) else type(error).__name__
@@ -148,19 +154,27 @@ def read(document: Mapping[str, Any], stack: str, declared: Mapping[str, Origin]
         ) from None
 
 
-STAMPS = {"etag", "fingerprint", "generation", "metageneration", "updated", "update_time"}
-"""What Google counts up by itself, also where a neighbour is changed: every grant of a bucket gets a new etag with each new one."""
+STAMPS = {
+    *("etag", "fingerprint", "generation", "metageneration", "updated", "update_time"),
+    *("last_modified_time", "num_bytes", "num_long_term_bytes", "num_rows", "deployed_models"),
+}
+"""What Google counts up by itself, also where a neighbour is changed (every grant of a bucket gets a new etag with each new one), and
+what a resource says about its use: no argument sets any of these."""
 
 
-def _touched(it: Planned) -> bool:
-    """Whether somebody changed something about a resource, and not only Google's own stamps."""
-    return it.after is None or it.change is None or any(one.path not in STAMPS for one in it.change.attributes)
+def _touched(it: Planned, elsewhere: Collection[str]) -> bool:
+    """Whether somebody changed something about a resource, and not only what says how it is used or belongs to somebody else."""
+    if it.after is None or it.change is None:
+        return True
+    left = tuple(path.replace("[", ".").replace("]", "") + "." for path in elsewhere)
+    return any(one.path.partition(".")[0] not in STAMPS and not f"{one.path}.".startswith(left) for one in it.change.attributes)
 
 
-def _read(document: Mapping[str, Any], stack: str, declared: Mapping[str, Origin]) -> Plan:
+def _read(document: Mapping[str, Any], stack: str, declared: Mapping[str, Origin], elsewhere: Mapping[str, Collection[str]]) -> Plan:
     changes, drift = document.get("resource_changes") or [], document.get("resource_drift") or []
     secrets = sorted(set(_secrets(document, [*changes, *drift])), key=lambda secret: (-len(secret), secret))
     # A data source that was read while planning changes nothing.
+    outside = [_planned(it, stack, declared, secrets) for it in drift]
     resources = [_planned(it, stack, declared, secrets) for it in changes if it.get("mode") != "data" or _action(it)]
     left_out = [
         f"{it['resource_change']['address']} is deferred: {str(it.get('reason', 'unknown')).replace('_', ' ')}"
@@ -173,7 +187,7 @@ def _read(document: Mapping[str, Any], stack: str, declared: Mapping[str, Origin
         stack=stack,
         terraform=str(document.get("terraform_version", "")),
         resources=tuple(sorted(resources, key=_place)),
-        outside=tuple(sorted(filter(_touched, (_planned(it, stack, declared, secrets) for it in drift)), key=_place)),
+        outside=tuple(sorted((it for it in outside if _touched(it, elsewhere.get(it.address, ()))), key=_place)),
         tally=_tally(resources),
         complete=not left_out and document.get("complete", True) is True,
         left_out=tuple(sorted(left_out)),

@@ -154,6 +154,23 @@ def test_what_google_counts_up_by_itself_was_changed_by_nobody() -> None:
     assert [it.address for it in found] == [widened[0], gone[0]]
 
 
+def test_how_a_resource_is_used_and_what_others_own_is_no_drift() -> None:
+    table = entry("google_bigquery_table.rows", {"num_rows": 0, "labels": None}, {"num_rows": 27203, "labels": None})
+    named = entry("google_bigquery_table.named", {"num_rows": 0, "labels": None}, {"num_rows": 1, "labels": {"owner": "me"}})
+    before = {"traffic_split": None, "deployed_models": []}
+    after = {"traffic_split": '{"1": 100}', "deployed_models": [{"id": "1", "display_name": "vision-1"}]}
+    endpoint = entry("google_vertex_ai_endpoint.vision", before, after)
+    machine = entry("google_workbench_instance.a", {"gce_setup": [{"vm_image": "1"}]}, {"gce_setup": [{"vm_image": "2"}]})
+    drift = document(resource_drift=[table, named, endpoint, machine])
+    assert [it.address for it in plan.read(drift, "dev").outside] == [
+        "google_bigquery_table.named",
+        "google_vertex_ai_endpoint.vision",
+        "google_workbench_instance.a",
+    ]
+    left = {endpoint["address"]: ["traffic_split"], machine["address"]: ["gce_setup[0].vm_image"]}
+    assert [it.address for it in plan.read(drift, "dev", elsewhere=left).outside] == ["google_bigquery_table.named"]
+
+
 def test_what_a_plan_leaves_open_is_said() -> None:
     deferred = {"reason": "provider_config_unknown", "resource_change": entry(BUCKET, None, {"name": "a"})}
     read = plan.read(document(deferred_changes=[deferred], action_invocations=[{"address": "action.x.y"}], errored=True), "shop")
