@@ -157,7 +157,7 @@ def test_what_google_counts_up_by_itself_was_changed_by_nobody() -> None:
 def test_how_a_resource_is_used_and_what_others_own_is_no_drift() -> None:
     table = entry("google_bigquery_table.rows", {"num_rows": 0, "labels": None}, {"num_rows": 27203, "labels": None})
     named = entry("google_bigquery_table.named", {"num_rows": 0, "labels": None}, {"num_rows": 1, "labels": {"owner": "me"}})
-    before = {"traffic_split": None, "deployed_models": []}
+    before: dict[str, object] = {"traffic_split": None, "deployed_models": []}
     after = {"traffic_split": '{"1": 100}', "deployed_models": [{"id": "1", "display_name": "vision-1"}]}
     endpoint = entry("google_vertex_ai_endpoint.vision", before, after)
     machine = entry("google_workbench_instance.a", {"gce_setup": [{"vm_image": "1"}]}, {"gce_setup": [{"vm_image": "2"}]})
