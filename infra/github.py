@@ -15,11 +15,20 @@ MAPPING = {
 """Google's attribute ← GitHub's claims. A reference alone would be every repository's, so that it goes with the number."""
 
 
+EVENTS = ("push", "schedule", "workflow_dispatch")
+"""What starts a workflow of the branch by the will of somebody who may write to it.
+https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows"""
+
+
 def condition(repository: Repository) -> str:
-    """The tokens that are let in: of this repository, from the branch that applies or from a pull request."""
-    return (
-        f"assertion.repository_id == '{repository.id}' && (assertion.ref == '{repository.ref}' || assertion.ref.startsWith('refs/pull/'))"
-    )
+    """The tokens that are let in: of this repository, from the branch that applies or from a pull request.
+
+    The event counts too: `pull_request_target`, `issue_comment` and others run on the branch, and strangers cause them.
+    """
+    meant = " || ".join(f"assertion.event_name == '{event}'" for event in EVENTS)
+    branch = f"assertion.ref == '{repository.ref}' && ({meant})"
+    pull = "assertion.ref.startsWith('refs/pull/') && assertion.event_name == 'pull_request'"
+    return f"assertion.repository_id == '{repository.id}' && (({branch}) || ({pull}))"
 
 
 def principals(names: Names) -> dict[Duty, dict[str, str]]:

@@ -159,13 +159,15 @@ def token(**claims: str) -> str:
 @pytest.mark.parametrize(
     ("claims", "let_in"),
     [
-        ({"repository_id": "123456789", "ref": "refs/heads/main"}, True),
-        ({"repository_id": "123456789", "ref": "refs/pull/7/merge"}, True),
-        ({"repository_id": "123456789", "ref": "refs/heads/feature"}, False),
-        ({"repository_id": "987654321", "ref": "refs/heads/main"}, False),
+        ({"repository_id": "123456789", "ref": "refs/heads/main", "event_name": "push"}, True),
+        ({"repository_id": "123456789", "ref": "refs/pull/7/merge", "event_name": "pull_request"}, True),
+        ({"repository_id": "123456789", "ref": "refs/heads/feature", "event_name": "push"}, False),
+        ({"repository_id": "987654321", "ref": "refs/heads/main", "event_name": "push"}, False),
+        ({"repository_id": "123456789", "ref": "refs/heads/main", "event_name": "pull_request_target"}, False),
+        ({"repository_id": "123456789", "ref": "refs/heads/main", "event_name": "issue_comment"}, False),
     ],
 )
-def test_a_workflow_is_let_in_by_its_repository_and_its_ref(claims: dict[str, str], let_in: bool, names: Names) -> None:
+def test_a_workflow_is_let_in_by_its_repository_its_ref_and_what_started_it(claims: dict[str, str], let_in: bool, names: Names) -> None:
     body = {
         "audience": f"//iam.googleapis.com/{names.workload_identity_pool}/providers/{github.PROVIDER}",
         "grantType": "urn:ietf:params:oauth:grant-type:token-exchange",
