@@ -20,7 +20,7 @@ WIDTH = 32
 FILTERS = 64
 
 
-def build(preprocessor: TextPreprocessor) -> keras.Model:
+def build(preprocessor: TextPreprocessor, examples: int) -> keras.Model:
     """The model for texts prepared this way: (batch, 2 × length) int32 → (batch, classes) probabilities."""
     import keras
     from keras import layers, ops

@@ -34,8 +34,9 @@ WARM_SHARE = 0.4
 class Recipe:
     """What the loop needs to know of a task."""
 
-    build: Callable[[Any], keras.Model]
-    """From the preprocessor, which knows the input's shape and the classes; the output is a probability for each class."""
+    build: Callable[[Any, int], keras.Model]
+    """From the preprocessor, which knows the input's shape and the classes, and the number of examples to learn from; the output is a
+    probability for each class."""
     inputs: Callable[[tf.Tensor], tf.Tensor]
     """From stored arrays to what the model takes."""
     augment: Callable[[tf.Tensor], tf.Tensor]
@@ -97,11 +98,15 @@ def fit(
     batch = int(np.clip(len(training) // BATCHES_PER_EPOCH, SMALLEST_BATCH, recipe.batch))
     steps = -(-len(training) // batch)
     rounds = epochs if epochs is not None else int(np.clip(-(-recipe.steps // steps), *recipe.epochs))
-    model = recipe.build(Preprocessor.load(prepared / "preprocessing.json"))
+    model = recipe.build(Preprocessor.load(prepared / "preprocessing.json"), len(training))
     learning_rate = recipe.learning_rate
-    warm = start is not None and _alike(start, prepared)
-    if start is not None and warm:
-        model.set_weights(keras.models.load_model(start / "model.keras", compile=False).get_weights())
+    earlier = (
+        keras.models.load_model(start / "model.keras", compile=False).get_weights() if start is not None and _alike(start, prepared) else []
+    )
+    # From another number of examples, another model may have been built.
+    warm = [weight.shape for weight in earlier] == [weight.shape for weight in model.get_weights()]
+    if warm:
+        model.set_weights(earlier)
         learning_rate *= WARM_SHARE
         rounds = epochs if epochs is not None else math.ceil(rounds * WARM_SHARE)
     model.compile(
