@@ -11,7 +11,7 @@ from pipelines.images import ImagesError
 
 AT_ONCE = 10
 WAIT_SECONDS = 20.0
-"""For a message. Google answers long before: a message in an answer that comes too late is not delivered again until its deadline."""
+"""For an answer. Not short: a message in an answer that comes too late is out of reach until its deadline for acknowledgement."""
 
 
 class Later(Exception):

@@ -43,12 +43,11 @@ async def known_by_any_name(call: Call, cloud: Cloud) -> Json | Response:
 @on("iam", "projects.serviceAccounts.setIamPolicy")
 async def set_policy(call: Call, cloud: Cloud) -> Json | Response:
     """The generic rule, which the audit log of the project tells with what it changed."""
-    name = proper(call, cloud)
-    before = cloud.store.of(POLICIES).get(f"{call.service}/{name}") or {}
+    name, policies = proper(call, cloud), cloud.store.of(POLICIES)
+    place = f"{call.service}/{name}"
+    before = policies.get(place) or {}
     answer = await cloud.resources.default(replace(call, name=name))
-    account = cloud.resources.load(call, name)
-    after = cloud.store.of(POLICIES).get(f"{call.service}/{name}") or {}
-    entries.write(cloud, [_audited(call, account, _deltas(before, after))])
+    entries.write(cloud, [_audited(call, cloud.resources.load(call, name), _deltas(before, policies.get(place) or {}))])
     return answer
 
 

@@ -173,8 +173,8 @@ def _touched(it: Planned, elsewhere: Collection[str]) -> bool:
 def _read(document: Mapping[str, Any], stack: str, declared: Mapping[str, Origin], elsewhere: Mapping[str, Collection[str]]) -> Plan:
     changes, drift = document.get("resource_changes") or [], document.get("resource_drift") or []
     secrets = sorted(set(_secrets(document, [*changes, *drift])), key=lambda secret: (-len(secret), secret))
-    # A data source that was read while planning changes nothing.
     outside = [_planned(it, stack, declared, secrets) for it in drift]
+    # A data source that was read while planning changes nothing.
     resources = [_planned(it, stack, declared, secrets) for it in changes if it.get("mode") != "data" or _action(it)]
     left_out = [
         f"{it['resource_change']['address']} is deferred: {str(it.get('reason', 'unknown')).replace('_', ' ')}"

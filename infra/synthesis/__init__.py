@@ -4,8 +4,8 @@ Lives here: the lazy provider package in Python (`bindings`), the lazy index in 
 (`node`) and the one-time warm-up of jsii's cache (`warm`). Beside them, which lines declared a construct (`origins`), whether anything
 would be synthesised differently (`declared`), the same stacks under cdktf's successor (`successor`), and what a provider major ahead would
 change for them (`ahead`).
-Does not live here: any stack. Whoever imports `cdktf` or the provider calls `prepare` first; `infra.stacks` and
-`infra.components` do.
+Does not live here: any stack. Whoever imports `cdktf` or the provider calls `prepare` first, as `infra.components` does, or imports what
+does inside `prepared`, as `infra.stacks` does.
 """
 
 import gc

@@ -70,8 +70,8 @@ def fit(
         limit: Learn from so many examples only; None is all.
         epochs: In place of the recipe's own choice, which None leaves to it.
         report: Told the metrics of each epoch.
-        start: Model folder whose weights to go on from, where it takes the same inputs and classes; otherwise nothing of it
-            is used.
+        start: Model folder whose weights to go on from, where it takes the same inputs and classes and is built alike; otherwise
+            nothing of it is used.
 
     Returns:
         Final metrics; those on validation rows are missing where the data is too small to have any.

@@ -1,8 +1,10 @@
 """Every task goes from files to a measured, exported model, on data of any shape."""
 
 import json
+import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from ml.export.formats import ExportError
 from ml.export.preprocessing import ImagePreprocessor, Preprocessor
 from ml.tasks import module, names
 from ml.training.examples import Examples, training_rows
+from ml.vision import network
 from tests.ml import drawn
 
 
@@ -91,6 +94,17 @@ def test_a_challenger_goes_on_from_weights_only_where_inputs_and_classes_mean_th
     assert warm["loss"] < cold["loss"] / 2
     _prepared(drawn.table(tmp_path / "texts.csv", 20), "nlp", tmp_path / "other")
     assert train(tmp_path / "other/prepared", tmp_path / "strange", epochs=1, start=champion, report=lambda _: None)["warm_start"] is False
+
+
+def test_a_model_for_few_pictures_is_no_start_for_one_for_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = _prepared(drawn.folder(tmp_path / "pictures", 20), "vision", tmp_path / "out") / "prepared"
+    train = partial(module("vision").train, prepared, epochs=1, report=lambda _: None)
+    few = train(tmp_path / "few")
+    shutil.copy(prepared / "preprocessing.json", tmp_path / "few")
+    assert train(tmp_path / "again", start=tmp_path / "few")["warm_start"] is True
+    monkeypatch.setattr(network, "MANY", 8)
+    many = train(tmp_path / "many", start=tmp_path / "few")
+    assert (many["warm_start"], many["parameters"] == few["parameters"]) == (False, False)
 
 
 def test_words_that_a_limited_training_never_saw_are_still_predicted(trained_on_texts: Path, tmp_path: Path) -> None:
