@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
-from emulator import behaviours, discovery, validation
+from emulator import behaviours, discovery, partial, validation
 from emulator.behaviours import Call, Json, Refusal, Response
 from emulator.cloud import Cloud
 from emulator.identity import caller, signer
@@ -36,6 +37,9 @@ class Request:
     headers: dict[str, str]
     """Names in lower case."""
     body: bytes
+    """Empty where it is a file."""
+    file: Path | None = None
+    """A large body; whoever made the request removes what is left of it after the answer."""
 
 
 async def answer(request: Request, cloud: Cloud) -> Response:
@@ -56,7 +60,11 @@ async def _answer(request: Request, cloud: Cloud) -> Response:
     try:
         call, behaviour = route(request, cloud)
         method = f"{call.service}.{call.method}"
+        mask = partial.parsed(call.one("fields")) if call.one("fields") else {}
+        if mask and call.description is not None and call.description.response:
+            partial.check(call.description.document, {"$ref": call.description.response}, mask)
         result = await behaviour(call, cloud)
+        result = result if isinstance(result, Response) else partial.selected(result, mask)
         response = result if isinstance(result, Response) else Response.of(result)
     except RecursionError:
         response = Response.of(Refusal(400, "INVALID_ARGUMENT", "Invalid JSON payload received. Message too deep.").body(), 400)
@@ -69,6 +77,15 @@ async def _answer(request: Request, cloud: Cloud) -> Response:
     return response
 
 
+def takes_files(http: str, host: str, path: str) -> bool:
+    """Whether a request is answered by a route that takes a body of any size, as a file."""
+    return next((one.takes_files for one in behaviours.ROUTES if _matches(one, http, host, path)), False)
+
+
+def _matches(known: behaviours.Route, http: str, host: str, path: str) -> re.Match[str] | None:
+    return known.path.fullmatch(path) if known.http == http and known.host.fullmatch(host) else None
+
+
 def route(request: Request, cloud: Cloud) -> tuple[Call, behaviours.Behaviour]:
     """The call that `request` makes, and what answers it.
 
@@ -78,13 +95,13 @@ def route(request: Request, cloud: Cloud) -> tuple[Call, behaviours.Behaviour]:
     query = parse_qs(request.query, keep_blank_values=True)
     identity = caller(request.headers.get("authorization", "")) or signer(query)
     for known in behaviours.ROUTES:
-        if known.http == request.http and known.host.fullmatch(request.host) and (match := known.path.fullmatch(request.path)):
+        if match := _matches(known, request.http, request.host, request.path):
             params = {key: unquote(value) for key, value in match.groupdict().items() if value is not None}
             name = unquote(request.path.strip("/"))
             service = request.host.partition(".")[0]
             call = Call(
                 service, "", "", request.http, request.host, request.path, name, params, query, {}, request.body, request.headers,
-                identity, permission=known.permission,
+                identity, permission=known.permission, file=request.file,
             )  # fmt: skip
             cloud.access.check(call)
             return call, known.behaviour

@@ -169,6 +169,14 @@ class Collection:
         )
         return [(name, json.loads(body)) for name, body in rows]
 
+    def names(self, first: str, last: str, limit: int) -> list[str]:
+        """The first names of those that `between` would give."""
+        rows = self._database.execute(
+            "select name from resources where service = ? and name >= ? and name < ? order by name limit ?",
+            (self.service, first, last, limit),
+        )
+        return [name for (name,) in rows]
+
     def remove_between(self, first: str, last: str) -> None:
         """Removes what `between` would give."""
         self._database.execute("delete from resources where service = ? and name >= ? and name < ?", (self.service, first, last))

@@ -103,11 +103,14 @@ def _of_route(params: dict[str, str], name: str) -> str:
 
 def _uploaded(call: Call) -> str:
     """The object that an upload's metadata names; they are the first thing in the body."""
-    start = call.raw.find(b"{")
-    if call.one("uploadType") not in ("multipart", "resumable") or call.one("upload_id") or start < 0:
+    if call.one("uploadType") not in ("multipart", "resumable") or call.one("upload_id"):
+        return ""
+    head = next(call.blocks(), b"")
+    start = head.find(b"{")
+    if start < 0:
         return ""
     try:
-        metadata, _ = json.JSONDecoder().raw_decode(call.raw[start : start + LARGEST_METADATA].decode(errors="replace"))
+        metadata, _ = json.JSONDecoder().raw_decode(head[start : start + LARGEST_METADATA].decode(errors="replace"))
     except ValueError:
         return ""
     # A name that is no text is refused by what takes the upload.
