@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, on
+from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, not_emulated, on
 from emulator.behaviours.storage import check_metageneration, enabled, unchanged
 from emulator.clock import now
 from emulator.engines.changes import CONFIGURATIONS, EVENTS, HOST, agent, checked
+from emulator.engines.lifecycle import CONDITIONS
+from emulator.engines.object_resource import CLASSES
 from emulator.engines.objects import BUCKET
 from emulator.projects import project_number
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
 MULTI_REGIONS = {"US", "EU", "ASIA"}
-CLASSES = {"STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE", "MULTI_REGIONAL", "REGIONAL", "DURABLE_REDUCED_AVAILABILITY"}
 SOFT_DELETE_SECONDS = (604_800, 7_776_000)
 LONGEST_RETENTION_SECONDS = 3_155_760_000
 NOTIFICATIONS, NOTIFICATIONS_AN_EVENT, CUSTOM_ATTRIBUTES = 100, 10, 10
@@ -64,6 +65,8 @@ def _check_lifecycle(bucket: Json) -> None:
             )
         if not condition:
             raise Refusal(400, "INVALID_ARGUMENT", "A lifecycle rule needs at least one condition: without, it would act on every object.")
+        if unknown := set(condition) - set(CONDITIONS):
+            raise not_emulated(f"The lifecycle condition {', '.join(sorted(unknown))}")
         for field in DATES:
             try:
                 date.fromisoformat(condition.get(field) or "2000-01-01")

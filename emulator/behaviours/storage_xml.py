@@ -9,7 +9,6 @@ import asyncio
 import base64
 import os
 import re
-import shutil
 import time
 import uuid
 from contextlib import ExitStack
@@ -21,7 +20,9 @@ from xml.sax.saxutils import escape
 from emulator.behaviours import Call, Json, Refusal, Response, route
 from emulator.behaviours.storage import SENT, content, existing, hashes, writable
 from emulator.behaviours.uploads import said, store
-from emulator.engines.objects import INCOMING, SESSIONS, digested, joined
+from emulator.engines.content import digested, joined
+from emulator.engines.journal import SESSIONS
+from emulator.engines.objects import INCOMING
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -64,7 +65,7 @@ async def delete(call: Call, cloud: Cloud) -> Response:
     bucket, name = call.params["bucket"], call.params["object"]
     if session := call.one("uploadId"):
         _upload(call, cloud)
-        drop(cloud, session)
+        cloud.objects.abandon(session)
     else:
         existing(call, cloud, bucket, name)
         cloud.objects.delete(bucket, name, call.one("generation"))
@@ -128,7 +129,7 @@ async def _complete(call: Call, cloud: Cloud) -> Response:
         made = cloud.objects.put(bucket, name, whole, kept["parts"], ("", crc32c))
     finally:
         whole.unlink(missing_ok=True)
-    drop(cloud, session)
+    cloud.objects.abandon(session)
     where = f"https://storage.googleapis.com/{bucket}/{name}"
     answer = _xml("CompleteMultipartUploadResult", {"Location": where, "Bucket": bucket, "Key": name, "ETag": f'"{made["etag"]}"'})
     return replace(answer, headers={"X-Goog-Generation": made["generation"], "X-Goog-Hash": hashes(made)})
@@ -152,12 +153,6 @@ def _listed(raw: bytes) -> list[tuple[int, str]]:
     if not listed or len(listed) < len(found) or sorted({number for number, _ in listed}) != [number for number, _ in listed]:
         raise Refusal(400, "INVALID_ARGUMENT", "The list of parts names number and ETag of each, in ascending order.")
     return listed
-
-
-def drop(cloud: Cloud, session: str) -> None:
-    """Forgets an upload in parts with what has arrived of it."""
-    cloud.store.of(SESSIONS).remove(session)
-    shutil.rmtree(cloud.objects.folder / INCOMING / session, ignore_errors=True)
 
 
 def _conditioned(call: Call) -> Call:

@@ -15,7 +15,9 @@ from weakref import WeakValueDictionary
 from emulator import discovery, validation
 from emulator.behaviours import BLOCK, Call, Json, Refusal, Response, at_start, route
 from emulator.behaviours.storage import existing, writable
-from emulator.engines.objects import INCOMING, SESSION_SECONDS, SESSIONS, cut, digested
+from emulator.engines.content import cut, digested
+from emulator.engines.journal import SESSIONS
+from emulator.engines.objects import INCOMING, SESSION_SECONDS
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -152,7 +154,7 @@ async def _part(call: Call, cloud: Cloud, session: str) -> Json | Response:
         return await store(replace(call, query=kept["conditions"]), cloud, kept["bucket"], kept["name"], kept["fields"], file, session)
     except Refusal:
         # What does not hold now never will.
-        _drop(cloud, session)
+        cloud.objects.abandon(session)
         raise
 
 
@@ -171,17 +173,12 @@ def _append(call: Call, file: Path, skip: int) -> None:
             skip = max(0, skip - len(block))
 
 
-def _drop(cloud: Cloud, session: str) -> None:
-    cloud.store.of(SESSIONS).remove(session)
-    (cloud.objects.folder / INCOMING / session).unlink(missing_ok=True)
-
-
 @route(HOSTS, "DELETE", PATH)
 async def cancel(call: Call, cloud: Cloud) -> Response:
     """Gives a session up."""
     session = call.one("upload_id")
     if (kept := cloud.store.of(SESSIONS).get(session)) is not None and "fields" in kept:
-        _drop(cloud, session)
+        cloud.objects.abandon(session)
     return Response(b"", 499)
 
 

@@ -6,42 +6,32 @@ by `adopt`. The file is the truth: where it differs from what the store says, it
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import os
 import re
 import shutil
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
-from urllib.parse import quote
 
-from emulator.behaviours import BLOCK, Refusal
+from emulator.behaviours import Refusal
 from emulator.clock import etag, now
 from emulator.engines import retention
 from emulator.engines.changes import ARCHIVE, DELETE, FINALIZE, UPDATE, Changes
+from emulator.engines.content import Digests, digested, joined
 from emulator.engines.generations import Generations, softened
+from emulator.engines.journal import SESSIONS, Journal, key
+from emulator.engines.object_resource import FILE, GIVEN, checked, copied, made, missing, shown
 from emulator.store import Store
 from emulator.validation import SURROGATE
 
 Json = dict[str, Any]
-Digests = tuple[str, str]
-"""MD5 and CRC32C in base64, as Cloud Storage gives them."""
 
 INCOMING = ".incoming"
 ODD = ".odd"
 """Objects whose names cannot be paths (`a` beside `a/b`, `a//b`, `..`) lie here under a digest of their name."""
 BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
-KEPT_IN_COPIES = ("contentType", "metadata", "cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "customTime")
-CHANGEABLE = (*KEPT_IN_COPIES, "acl", "contexts", "eventBasedHold", "temporaryHold", "retention")
-"""What a caller may say of an object, then and later; its class and key only then."""
-GIVEN = (*CHANGEABLE, "storageClass", "kmsKeyName", "componentCount")
-FILE = "_file"
-"""Where the object's file is and how it was when last looked at; kept in the store, never shown."""
-SESSIONS = "uploads"
-"""Content that arrives in parts is known here by the name of its file in `INCOMING`."""
 SESSION_SECONDS = 7 * 86400
 """How long an upload may take."""
 LISTED = 1000
@@ -59,12 +49,11 @@ class Objects:
         self.folder = folder.resolve()
         self._store = store
         self._kept = store.of("storage")
-        self._unfinished, self._sessions = store.of("storage-unfinished"), store.of(SESSIONS)
+        self._sessions = store.of(SESSIONS)
         self.older = Generations(self.folder, store)
         self.changes = Changes(store)
         (folder / INCOMING).mkdir(parents=True, exist_ok=True)
-        for identifier, change in self._unfinished.items():
-            self._try(identifier, change)
+        self._journal = Journal(self.folder, store, self.older, self.changes)
 
     def bucket(self, bucket: str) -> Json:
         """The bucket.
@@ -108,14 +97,15 @@ class Objects:
         if isinstance(content, bytes):
             source.write_bytes(content)
         target = self._place(bucket, name)
-        body = self._body(owner, name, source, target, metadata or {}, digests)
+        digests = digests or digested(source)
+        body = made(owner, name, before, source, self._relative(target), metadata or {}, digests)
         older, event = self._superseded(owner, before, _versioned(owner))
         move, gone, events = [self._relative(source), self._relative(target)], [], [[FINALIZE, shown(body), {}]]
         if before is not None:
             events = [[FINALIZE, shown(body), {"overwroteGeneration": before["generation"]}]]
             events.append([event, shown(older or before), {"overwrittenByGeneration": body["generation"]}])
             gone = [before[FILE]["path"]] if before[FILE]["path"] != move[1] else []
-        self._apply(bucket, name, live=body, older=older, move=move, gone=gone, events=events, session=session)
+        self._journal.apply(bucket, name, live=body, older=older, move=move, gone=gone, events=events, session=session)
         return shown(body)
 
     def copy(self, source: Json, bucket: str, name: str, metadata: Json | None = None) -> Json:
@@ -147,7 +137,7 @@ class Objects:
         found = self._fresh(bucket, name, path, kept) if path is not None and path.is_file() else None
         if found is None:
             if kept:
-                self._apply(bucket, name, events=[[DELETE, shown(kept), {}]])
+                self._journal.apply(bucket, name, events=[[DELETE, shown(kept), {}]])
             return None
         return found
 
@@ -181,7 +171,7 @@ class Objects:
         if before is None:
             raise missing(bucket, name)
         stamp = now()
-        changed = {**before, **fields, "metageneration": str(int(before["metageneration"]) + 1), "updated": stamp, "etag": etag()}
+        changed = {**before, **checked(fields), "metageneration": str(int(before["metageneration"]) + 1), "updated": stamp, "etag": etag()}
         if before.get("eventBasedHold") and not changed.get("eventBasedHold"):
             changed[retention.RELEASED] = stamp
         changed = {field: value for field, value in changed.items() if value is not None}
@@ -228,7 +218,7 @@ class Objects:
             self.changes.deliver()
             return
         older, event = self._superseded(owner, found, versioned)
-        self._apply(bucket, name, older=older, gone=[found[FILE]["path"]], events=[[event, shown(older or found), {}]])
+        self._journal.apply(bucket, name, older=older, gone=[found[FILE]["path"]], events=[[event, shown(older or found), {}]])
 
     def restore(self, soft: Json, content: Path, digests: Digests) -> Json:
         """Makes a soft-deleted generation live again, as a new one with the same metadata.
@@ -259,10 +249,12 @@ class Objects:
         for path in (self.folder / INCOMING).iterdir():
             if path.name in sessions and time.time() - path.stat().st_mtime <= SESSION_SECONDS:
                 continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+            _remove(path)
+
+    def abandon(self, session: str) -> None:
+        """Forgets an upload with what has arrived of it."""
+        self._sessions.remove(session)
+        _remove(self.folder / INCOMING / session)
 
     def _superseded(self, owner: Json, live: Json | None, versioned: bool) -> tuple[Json | None, str]:
         """What is kept of a live generation that is replaced or deleted, its content linked already, and the event that tells of it."""
@@ -272,90 +264,6 @@ class Objects:
         if older is not None:
             self.older.link(live, self.folder / live[FILE]["path"])
         return older, ARCHIVE if versioned else DELETE
-
-    def _apply(
-        self,
-        bucket: str,
-        name: str,
-        *,
-        live: Json | None = None,
-        older: Json | None = None,
-        move: Sequence[str] = (),
-        gone: Sequence[str] = (),
-        events: Sequence[Any] = (),
-        session: str = "",
-    ) -> None:
-        """Every change of an object's content: files and store change together, also where a kill comes in between.
-
-        Args:
-            bucket: Of the object.
-            name: Of the object.
-            live: What is live from now on.
-            older: What is kept of the generation before.
-            move: From where to where a file is moved, both relative to the folder.
-            gone: Files that go.
-            events: Arguments of `Changes.add`.
-            session: The upload that ends with this.
-        """
-        identifier = uuid.uuid4().hex
-        change = {
-            "bucket": bucket,
-            "name": name,
-            "live": live,
-            "older": older,
-            "move": move,
-            "gone": gone,
-            "events": events,
-            "session": session,
-        }
-        if move or gone:
-            # What was begun is finished at the next start: each of its steps can be done twice.
-            self._unfinished.put(identifier, "Change", change)
-        self._try(identifier, change)
-        if older:
-            self.older.trim(bucket, name)
-        self.changes.deliver()
-
-    def _try(self, identifier: str, change: Json) -> None:
-        try:
-            self._finish(identifier, change)
-        except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
-            # A step made a file or a folder of the same name at this very moment.
-            self._unfinished.remove(identifier)
-            where = f"{change['bucket']}/{change['name']}"
-            raise Refusal(
-                409, "ABORTED", f"{where} was not written: a process wrote there at the same time ({error}). Try again."
-            ) from None
-
-    def _finish(self, identifier: str, change: Json) -> None:
-        if change["move"]:
-            source, target = (self.folder / part for part in change["move"])
-            if source.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(source, target)
-        for part in change["gone"]:
-            self._unlink(self.folder / part, self.folder / change["bucket"])
-        address = key(change["bucket"], change["name"])
-        with self._store.transaction():
-            if change["live"]:
-                self._kept.put(address, "Object", change["live"])
-            else:
-                self._kept.remove(address)
-            if change["older"]:
-                self.older.put(change["older"])
-            for event, resource, more in change["events"]:
-                self.changes.add(event, resource, more)
-            if session := self._sessions.get(change["session"]):
-                self._sessions.put(change["session"], "Upload", {**session, "finished": change["live"]["generation"]})
-            self._unfinished.remove(identifier)
-
-    def _unlink(self, path: Path, root: Path) -> None:
-        """Removes a file, and the folders that it leaves empty."""
-        path.unlink(missing_ok=True)
-        for parent in path.parents:
-            if parent == root or not parent.is_dir() or any(parent.iterdir()):
-                break
-            parent.rmdir()
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
@@ -386,47 +294,13 @@ class Objects:
             return kept
         if not self._is_inside(path):
             return None
-        body = self._body(self.bucket(bucket), name, path, path, {}, None)
+        body = made(self.bucket(bucket), name, kept, path, self._relative(path), {}, digested(path))
         events: list[Any] = [[FINALIZE, shown(body), {"overwroteGeneration": kept["generation"]} if kept else {}]]
         if kept:
             # Written over from outside: of what was there, only the memory is left.
             events.append([DELETE, shown(kept), {"overwrittenByGeneration": body["generation"]}])
-        self._apply(bucket, name, live=body, events=events)
+        self._journal.apply(bucket, name, live=body, events=events)
         return body
-
-    def _body(self, owner: Json, name: str, source: Path, target: Path, metadata: Json, digests: Digests | None) -> Json:
-        """The object whose content is in `source` and will be in `target`: the next generation of one that exists."""
-        bucket, status = owner["name"], source.stat()
-        md5, crc32c = digests or digested(source)
-        # Generations are times in microseconds at Google; only their order matters.
-        before = self._kept.get(key(bucket, name))
-        generation = str(max(time.time_ns() // 1000, int(before["generation"]) + 1 if before else 0))
-        stamp = now()
-        address = f"b/{bucket}/o/{quote(name, safe='')}"
-        body = {
-            "kind": "storage#object",
-            "id": f"{bucket}/{name}/{generation}",
-            "selfLink": f"https://www.googleapis.com/storage/v1/{address}",
-            "mediaLink": f"https://storage.googleapis.com/download/storage/v1/{address}?generation={generation}&alt=media",
-            "contentType": "application/octet-stream",
-            "storageClass": owner.get("storageClass", "STANDARD"),
-            **({"eventBasedHold": True} if owner.get("defaultEventBasedHold") else {}),
-            **{field: metadata[field] for field in GIVEN if metadata.get(field) is not None},
-            "name": name,
-            "bucket": bucket,
-            "generation": generation,
-            "metageneration": "1",
-            "size": str(status.st_size),
-            "md5Hash": md5,
-            "crc32c": crc32c,
-            "etag": etag(),
-            "timeCreated": stamp,
-            "updated": stamp,
-            "timeStorageClassUpdated": stamp,
-            "timeFinalized": stamp,
-            FILE: {"path": self._relative(target), "size": status.st_size, "time": status.st_mtime_ns},
-        }
-        return body if md5 else {field: value for field, value in body.items() if field != "md5Hash"}
 
     def list(self, bucket: str, prefix: str = "") -> list[Json]:
         """The objects whose names start with `prefix`, in order."""
@@ -441,78 +315,15 @@ class Objects:
             begin = found[-1] + "\0"
 
 
-def key(bucket: str, name: str) -> str:
-    """An object's name in the store."""
-    return f"b/{bucket}/o/{name}"
-
-
-def missing(bucket: str, name: str) -> Refusal:
-    """The refusal of what is not there."""
-    return Refusal(404, "NOT_FOUND", f"No such object: {bucket}/{name}")
-
-
-def shown(resource: Json) -> Json:
-    """The object resource without what only the emulator needs."""
-    return {field: value for field, value in resource.items() if not field.startswith("_")}
-
-
-def copied(source: Json) -> Json:
-    """The metadata that a copy takes over."""
-    return {field: source[field] for field in KEPT_IN_COPIES if field in source}
-
-
-def digested(content: Path | bytes) -> Digests:
-    """The digests of a file, or of bytes."""
-    return _digests(blocks(content) if isinstance(content, Path) else [content])
-
-
-def joined(sources: Sequence[BinaryIO], target: Path) -> Digests:
-    """Writes what is left of open files, one after the other, into a new file; returns its digests."""
-
-    def written() -> Iterator[bytes]:
-        with target.open("wb") as file:
-            for source in sources:
-                while block := source.read(BLOCK):
-                    file.write(block)
-                    yield block
-
-    return _digests(written())
-
-
-def cut(path: Path, first: int, end: int) -> None:
-    """Leaves of a file only the bytes from `first` up to, but without, `end`, in place: no second file takes room on the disk."""
-    with path.open("r+b") as file:
-        for at in range(first, end, BLOCK):
-            file.seek(at)
-            block = file.read(min(BLOCK, end - at))
-            file.seek(at - first)
-            file.write(block)
-        file.truncate(end - first)
-
-
-def _digests(content: Iterable[bytes]) -> Digests:
-    import google_crc32c
-
-    md5: Any = hashlib.md5(usedforsecurity=False)
-    crc32c: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
-    for block in content:
-        md5.update(block)
-        crc32c.update(block)
-    return base64.b64encode(md5.digest()).decode(), base64.b64encode(crc32c.digest()).decode()
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _versioned(owner: Json) -> bool:
     return bool(owner.get("versioning", {}).get("enabled"))
-
-
-def blocks(path: Path, first: int = 0, last: int | None = None) -> Iterator[bytes]:
-    """A file's bytes from `first` to `last`, both included, block by block."""
-    left = path.stat().st_size - first if last is None else last - first + 1
-    with path.open("rb") as file:
-        file.seek(first)
-        while left > 0 and (block := file.read(min(BLOCK, left))):
-            left -= len(block)
-            yield block
 
 
 def split(uri: str) -> tuple[str, str]:
