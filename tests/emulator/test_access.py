@@ -278,3 +278,17 @@ def test_a_condition_on_an_objects_name_holds_for_uploads_that_name_it_in_their_
         assert guarded.ask(SERVER, "POST", STORAGE, path, body(f"{kind}/default.tflock"), **headers)[0] == 200
         assert guarded.ask(SERVER, "POST", STORAGE, path, body(f"{kind}/default.tfstate"), **headers)[0] == 403
         assert guarded.ask(SERVER, "POST", STORAGE, path, b"7", **headers)[0] == 403, "what is no metadata names nothing"
+
+
+def test_a_bucket_tells_its_changes_to_a_topic_only_where_cloud_storage_may_publish(guarded: Guarded) -> None:
+    topic = f"projects/{PROJECT}/topics/changes"
+    assert guarded.ask(E_MAIL, "PUT", "pubsub.googleapis.com", f"/v1/{topic}")[0] == 200
+    configuration = {"topic": f"//pubsub.googleapis.com/{topic}", "payload_format": "NONE"}
+    path = f"/storage/v1/b/{BUCKET}/notificationConfigs"
+    status, answer = guarded.ask(E_MAIL, "POST", STORAGE, path, configuration)
+    assert status == 403
+    agent = guarded.ask(E_MAIL, "GET", STORAGE, f"/storage/v1/projects/{PROJECT}/serviceAccount")[1]["email_address"]
+    assert agent in answer["error"]["message"]
+    guarded.grant("roles/pubsub.publisher", f"serviceAccount:{agent}")
+    assert guarded.ask(E_MAIL, "POST", STORAGE, path, configuration)[0] == 200
+    assert guarded.ask(SERVER, "GET", STORAGE, path)[0] == 403
