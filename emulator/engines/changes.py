@@ -41,6 +41,11 @@ class Changes:
         self._cloud = cloud
         self.deliver()
 
+    def heard(self, bucket: str) -> bool:
+        """Whether anybody wants to be told of a bucket's changes."""
+        first = f"b/{bucket}/{CONFIGURATIONS}/"
+        return bool(self._kept.names(first, first[:-1] + "0", 1))
+
     def add(self, event: str, resource: Json, more: dict[str, str]) -> None:
         """Notes what happened to an object, for each configuration that wants it.
 

@@ -66,8 +66,8 @@ class Journal:
             Refusal: A process writes at the same place at the same moment.
         """
         identifier = uuid.uuid4().hex
-        change = {"bucket": bucket, "name": name, "live": live, "older": older, "move": move, "gone": gone, "events": events}
-        change["session"] = session
+        told = events if self._changes.heard(bucket) else ()
+        change = {"bucket": bucket, "name": name, "live": live, "older": older, "move": move, "gone": gone, "events": told, "session": session}
         if move or gone:
             self._begun.put(identifier, "Change", change)
         if not self._finish(identifier, change):
@@ -75,7 +75,8 @@ class Journal:
             raise Refusal(409, "ABORTED", f"{where} was not written: a process made a file or a folder there at that moment. Try again.")
         if older:
             self._older.trim(bucket, name)
-        self._changes.deliver()
+        if told:
+            self._changes.deliver()
 
     def _finish(self, identifier: str, change: Json) -> bool:
         """Whether it could be done."""
@@ -94,7 +95,8 @@ class Journal:
                 self._older.put(change["older"])
             for event, resource, more in change["events"]:
                 self._changes.add(event, resource, more)
-            if session := self._sessions.get(change["session"]):
+            if change["session"]:
+                session = self._sessions.get(change["session"]) or {}
                 self._sessions.put(change["session"], "Upload", {**session, "finished": True})
             self._begun.remove(identifier)
         return True

@@ -266,7 +266,7 @@ class Objects:
         return older, ARCHIVE if versioned else DELETE
 
     def _relative(self, path: Path) -> str:
-        return path.relative_to(self.folder).as_posix()
+        return str(path).removeprefix(f"{self.folder}/")
 
     def _plain(self, bucket: str, name: str) -> Path | None:
         """The file that carries the object's name; none where the name is no path."""

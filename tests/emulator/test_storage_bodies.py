@@ -34,7 +34,9 @@ async def connected(local: Local) -> AsyncIterator[tuple[asyncio.StreamReader, a
 
     near, far = socket.socketpair()
     server_reader, server_writer = await asyncio.open_connection(sock=far, limit=http.READ_LIMIT)
-    serving = asyncio.ensure_future(http.serve(server_reader, server_writer, answer, "storage.googleapis.com", local.cloud.objects.incoming))
+    serving = asyncio.ensure_future(
+        http.serve(server_reader, server_writer, answer, "storage.googleapis.com", local.cloud.objects.incoming)
+    )
     reader, writer = await asyncio.open_connection(sock=near)
     try:
         yield reader, writer

@@ -22,7 +22,7 @@ TOPIC, SUBSCRIPTION = "projects/acme-test/topics/changes", "projects/acme-test/s
 @pytest.fixture
 def bucket(local: Local, request: pytest.FixtureRequest) -> str:
     """A bucket of the test's own that tells its changes, and a subscription that is empty."""
-    name = request.node.name.replace("_", "-")[-50:].strip("-")
+    name: str = request.node.name.replace("_", "-")[-50:].strip("-")
     assert local.call("POST", "/storage/v1/b?project=acme-test", {"name": name}, host=HOST)[0] == 200
     local.call("DELETE", f"/v1/{SUBSCRIPTION}", host=PUBSUB)
     assert local.call("PUT", f"/v1/{TOPIC}", host=PUBSUB)[0] in (200, 409)
