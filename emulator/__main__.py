@@ -51,7 +51,7 @@ def main() -> int:
     """Runs until SIGTERM or SIGINT; 0 after a clean end, 2 where it cannot run."""
     parser = argparse.ArgumentParser(prog="python -m emulator", description="The local Google Cloud.")
     parser.add_argument("--state", type=Path, required=True, help="folder that holds all of its state")
-    parser.add_argument("--images", type=Path, required=True, help="cloudbuild/images.yaml: which image is which entry point")
+    parser.add_argument("--images", type=Path, help="which image is which entry point, e.g. cloudbuild/images.yaml (none is known)")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (a free one)")
     enforced = os.environ.get(ENFORCE, "0") not in ("", "0")
     parser.add_argument("--enforce", action="store_true", default=enforced, help=f"refuse calls without permission (or {ENFORCE}=1)")
@@ -97,7 +97,7 @@ def _owned(state: Path) -> Iterator[None]:
 async def _run(arguments: argparse.Namespace) -> int:
     state = arguments.state.resolve()
     try:
-        table = Images.read(arguments.images)
+        table = Images.read(arguments.images) if arguments.images else Images({})
     except ValueError as error:
         raise Fault(str(error)) from error
     listener = _listen(arguments.port)
