@@ -89,6 +89,17 @@ def sleep(path: str) -> None:
 
 
 @component
+def hoard(megabytes: int) -> int:
+    import time
+
+    held = bytearray(megabytes * 10**6)
+    for at in range(0, len(held), 4096):
+        held[at] = 1
+    time.sleep(2)
+    return len(held)
+
+
+@component
 def once(path: str) -> int:
     with open(path, "a") as file:
         file.write("ran ")
@@ -410,6 +421,17 @@ def test_a_job_that_a_stop_cut_off_goes_on_where_it_stood(local: "Local", tmp_pa
     assert after["sleep"]["state"] == "CANCELLED"
     executions = [one["displayName"] for one in local.call("GET", "metadataStores/default/executions?pageSize=1000")[1]["executions"]]
     assert executions.count(job["name"].rpartition("/")[2]) == 1, "one run in the lineage, not one for each start"
+
+
+def test_a_step_that_takes_more_memory_than_it_may_is_ended(local: "Local", tmp_path: Path) -> None:
+    @dsl.pipeline
+    def greedy() -> None:
+        hoard(megabytes=400).set_memory_limit("300M").set_caching_options(False)
+        hoard(megabytes=20).set_memory_limit("286Mi").set_caching_options(False)
+
+    job = run(local, specification(greedy, tmp_path))
+    assert states(job) == {"hoard": "FAILED", "hoard-2": "SUCCEEDED"}
+    assert tasks(job)["hoard"]["error"]["message"].startswith("memory limit of 300 MB")
 
 
 def test_kfp_keeps_the_mount_point_where_the_steps_set_it() -> None:
