@@ -31,7 +31,7 @@ from emulator.gateway.proxy import DENIED, Proxy
 from emulator.identity import ensure_key
 from emulator.images import Images
 from emulator.recording import Recording
-from emulator.store import full_message, is_full
+from emulator.store import Damaged, full_message, is_full
 
 CERTIFICATE_VARIABLES = (
     "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "HTTPLIB2_CA_CERTS",
@@ -72,6 +72,8 @@ def explained(error: OSError | sqlite3.Error, state: Path) -> str:
     # SQLite says "disk I/O error" where the disk has no room for its index of the write-ahead log.
     if is_full(error) or (state.is_dir() and shutil.disk_usage(state).free < LEAST_FREE_BYTES):
         return full_message(state)
+    if isinstance(error, Damaged):
+        return str(error)
     return f"{error}. State is in {state}; check that the folder can be written, or give another by --state."
 
 
