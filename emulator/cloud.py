@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from emulator.engines.containers import Containers
     from emulator.engines.features.engine import Features
     from emulator.engines.gemini.engine import Gemini
+    from emulator.engines.gemini.tuning import Tunings
     from emulator.engines.jobs import Jobs
     from emulator.engines.messages import Messages
     from emulator.engines.metrics import Metrics
@@ -152,6 +153,13 @@ class Cloud:
         from emulator.engines.gemini.engine import Gemini
 
         return Gemini()
+
+    @cached_property
+    def tunings(self) -> Tunings:
+        """Tuning jobs, and what they have learnt."""
+        from emulator.engines.gemini.tuning import Tunings
+
+        return Tunings(self)
 
     def environment_of(self, account: str, project: str) -> dict[str, str]:
         """Variables of a process that runs as the service account `account`, or as Compute Engine's default one where none is named."""

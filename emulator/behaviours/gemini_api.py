@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emulator import discovery, validation
+from emulator import validation
 from emulator.behaviours import Call, Json, Refusal, Response, not_emulated, route
 from emulator.behaviours.gemini import (
     DESCRIPTION,
@@ -19,6 +19,7 @@ from emulator.behaviours.gemini import (
     require,
     streamed,
 )
+from emulator.engines.gemini.request import conformed
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -58,11 +59,11 @@ async def gemini_api(call: Call, cloud: Cloud) -> Json | Response:
     if verb == "countTokens":
         # A whole request may be counted instead of its contents.
         whole = given.get("generateContentRequest", given.get("generate_content_request"))
-        body = _body(verb, given) if whole is None else _body("generateContent", whole)
+        body = conformed(verb, given) if whole is None else conformed("generateContent", whole)
         files = files_of(cloud, body)
         counted = await computed(lambda: cloud.gemini.count_tokens(body, files))
         return {name: value for name, value in counted.items() if name != "totalBillableCharacters"}
-    body = _body(verb, given)
+    body = conformed(verb, given)
     match verb:
         case "generateContent":
             return await generated(call, cloud, model, body)
@@ -82,17 +83,3 @@ def _require_key(call: Call) -> None:
     """Any key will do, but code that forgets to send one would fail at Google."""
     if not (call.headers.get("x-goog-api-key") or call.one("key") or call.headers.get("authorization")):
         raise Refusal(403, "", "Method doesn't allow unregistered callers. Send an API key: x-goog-api-key, or ?key=.")
-
-
-def _body(verb: str, given: Json) -> Json:
-    """The body, held to the description of the same method on Vertex AI, whose messages are the same.
-
-    Raises:
-        Refusal: It does not fit.
-    """
-    described = discovery.document("aiplatform", "v1beta1")
-    method = described.by_id.get(f"projects.locations.publishers.models.{verb}") if described else None
-    if method is None:
-        raise not_emulated(f"models:{verb} of the Gemini API")
-    # Only this API may repeat the model of the path in the body.
-    return validation.body(method, {name: value for name, value in given.items() if name != "model"}, partial=True)

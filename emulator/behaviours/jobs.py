@@ -19,7 +19,6 @@ NOT_RUN = (
     "hyperparameterTuningJobs",
     "batchPredictionJobs",
     "trainingPipelines",
-    "tuningJobs",
     "schedules",
     "modelDeploymentMonitoringJobs",
     "modelMonitors.modelMonitoringJobs",
