@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from emulator.behaviours import Call, Json, Refusal, Response, on
+from emulator.engines.gemini import caches
 from emulator.engines.gemini.prompt import file_uris
 from emulator.engines.gemini.refused import Refused
 
@@ -64,7 +65,7 @@ async def get(call: Call, cloud: Cloud) -> Json:
 @on("aiplatform", "publishers.models.list")
 async def list_models(call: Call, cloud: Cloud) -> Json:
     """The publisher models of Google."""
-    return {"publisherModels": [_publisher_model(model) for model in LISTED]}
+    return cloud.resources.list(call, rows=[_publisher_model(model) for model in LISTED])
 
 
 def _publisher_model(model: str) -> Json:
@@ -151,12 +152,26 @@ async def generated(call: Call, cloud: Cloud, model: str, body: Json, head: Head
     """
     if head is None:
         require(call, model, GENERATION)
+    cached: Json = {}
+    if named := body.get("cachedContent"):
+        body, cached = _with_cache(call, cloud, body, named, model)
     files = files_of(cloud, body)
     response: Json = await computed(lambda: cloud.gemini.generate(body, files, head))
     usage = response["usageMetadata"]
+    if cached:
+        inside = await computed(lambda: cloud.gemini.count_tokens(cached, {}))
+        usage |= {"cachedContentTokenCount": inside["totalTokens"], "cacheTokensDetails": inside["promptTokensDetails"]}
     log = model if head else f"publishers/google/models/{model}"
     cloud.log(log, f"{response['modelVersion']} answered a prompt of {usage['promptTokenCount']} tokens")
     return response
+
+
+def _with_cache(call: Call, cloud: Cloud, body: Json, named: str, model: str) -> tuple[Json, Json]:
+    """The request with what its cache holds, and that alone."""
+    if call.service == caches.GEMINI_API.service:
+        return caches.extended(cloud.store, caches.GEMINI_API, body, named, model)
+    name = cloud.projects.by_id(named) if named.startswith("projects/") else f"{call.location}/cachedContents/{last(named)}"
+    return caches.extended(cloud.store, caches.VERTEX, body, name, model)
 
 
 def streamed(call: Call, cloud: Cloud, response: Json) -> Response:
