@@ -109,7 +109,7 @@ def source_of(cloud: Cloud, configuration: Json) -> Source:
         raise Refusal(400, "", f"Instances in the format {form} come from inputConfig.{given}, which is not set. No job was made.")
     if form == BIGQUERY:
         table = table_of(configuration[given].get("inputUri", ""))
-        return Source(form, (Part(table, cloud.bigquery.tables.table(table)["lastModifiedTime"]),))
+        return Source(form, (Part(table, cloud.bigquery.tables.table(table).get("lastModifiedTime", "")),))
     found, missing = [], []
     for uri in configuration[given].get("uris", []):
         matching = _matching(cloud, uri)
@@ -269,7 +269,7 @@ READERS = {JSONL: _json_lines, CSV: _csv, FILES: _listed, RECORDS: _records, ZIP
 
 async def _rows(cloud: Cloud, part: Part, first: int, limit: int) -> list[Row]:
     table = cloud.bigquery.tables.table(part.address)
-    if table["lastModifiedTime"] != part.version:
+    if table.get("lastModifiedTime", "") != part.version:
         raise Refusal(
             400, "FAILED_PRECONDITION", f"{part.address} was changed while the job ran. Run it again on a table that stays as it is."
         )
@@ -342,6 +342,12 @@ class Drafts:
         """The stream's files, in order; those that were published are gone."""
         return [self._folder / f"{stream}-{number}" for number in range(self._shards(stream))]
 
+    def empty(self, stream: str) -> Path:
+        """A file without lines, of a stream that has none."""
+        file = self._folder / f"{stream}-0"
+        file.touch()
+        return file
+
     def _shards(self, stream: str) -> int:
         return -(-self.rows.get(stream, 0) // SHARD_ROWS)
 
@@ -357,8 +363,12 @@ def publish(cloud: Cloud, directory: str, files: Mapping[str, Path], content_typ
     """
     bucket, _, prefix = directory.removeprefix("gs://").partition("/")
     for name, file in files.items():
+        place = f"{prefix}/{name}" if prefix else name
         if file.exists():
-            cloud.objects.put(bucket, f"{prefix}/{name}" if prefix else name, file, {"contentType": content_type})
+            cloud.objects.put(bucket, place, file, {"contentType": content_type})
+        else:
+            # Its file may have been moved without being noted.
+            cloud.objects.get(bucket, place)
 
 
 async def publish_rows(cloud: Cloud, table: str, fields: Sequence[Json], files: Sequence[Path], job: str) -> None:
