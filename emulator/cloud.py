@@ -20,6 +20,7 @@ from emulator.store import Store
 
 if TYPE_CHECKING:
     from emulator.engines.alerts import Alerts
+    from emulator.engines.batch_prediction import BatchPredictions
     from emulator.engines.bigquery.engine import BigQuery
     from emulator.engines.containers import Containers
     from emulator.engines.features.engine import Features
@@ -83,6 +84,13 @@ class Cloud:
         from emulator.engines.jobs import Jobs
 
         return Jobs(self)
+
+    @cached_property
+    def batch_predictions(self) -> BatchPredictions:
+        """Batch prediction jobs."""
+        from emulator.engines.batch_prediction import BatchPredictions
+
+        return BatchPredictions(self)
 
     @cached_property
     def bigquery(self) -> BigQuery:

@@ -17,7 +17,6 @@ KIND = "CustomJob"
 GLANCE_SECONDS = 4.0
 NOT_RUN = (
     "hyperparameterTuningJobs",
-    "batchPredictionJobs",
     "trainingPipelines",
     "schedules",
     "modelDeploymentMonitoringJobs",
