@@ -5,13 +5,14 @@ https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.bat
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 from emulator.behaviours import Call, Json, Refusal, Response, at_start, not_emulated, on
+from emulator.behaviours.gemini_tuning import is_tuned
 from emulator.behaviours.models import find
 from emulator.engines import batch_prediction, predictions
 from emulator.engines.batch_prediction import CHECKPOINTS, KIND
+from emulator.engines.gemini import batches
 from emulator.engines.instances import START
 from emulator.quotas import check_serving
 
@@ -26,13 +27,8 @@ GLANCE_SECONDS = 4.0
 async def create(call: Call, cloud: Cloud) -> Json:
     """Starts a job."""
     job = call.body
-    if "publishers/" in job.get("model", ""):
-        try:
-            batches = importlib.import_module("emulator.engines.gemini.batches")
-        except ModuleNotFoundError:
-            raise not_emulated("Batch prediction with a publisher's model") from None
-        started: Json = await batches.start(cloud, call, job)
-        return started
+    if "publishers/" in job.get("model", "") or is_tuned(cloud, cloud.projects.by_id(job.get("model", ""))):
+        return await batches.start(cloud, call, job)
     if ("model" in job) == ("unmanagedContainerModel" in job):
         raise Refusal(400, "", "Exactly one of model and unmanagedContainerModel is set. No job was made.")
     if "machineSpec" not in job.get("dedicatedResources", {}):

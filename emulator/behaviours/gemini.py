@@ -16,6 +16,7 @@ from emulator.engines.gemini.refused import Refused
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
+    from emulator.engines.gemini.caches import Place
     from emulator.engines.gemini.head import Head
 
 Answer = TypeVar("Answer")
@@ -152,9 +153,26 @@ async def generated(call: Call, cloud: Cloud, model: str, body: Json, head: Head
     """
     if head is None:
         require(call, model, GENERATION)
+    place = caches.GEMINI_API if call.service == caches.GEMINI_API.service else caches.VERTEX
+    return await answered(cloud, model, body, place, call.location, head)
+
+
+async def answered(cloud: Cloud, model: str, body: Json, place: Place, location: str, head: Head | None = None) -> Json:
+    """A GenerateContentResponse to a request that may come from a file, too.
+
+    Args:
+        cloud: Who answers it.
+        model: Id of the publisher model, or the name of a tuned one.
+        body: The request's body.
+        place: The API whose caches the request names.
+        location: Where these are, on Vertex AI.
+        head: What a tuned model has learnt.
+    """
     cached: Json = {}
     if named := body.get("cachedContent"):
-        body, cached = _with_cache(call, cloud, body, named, model)
+        if place is caches.VERTEX:
+            named = cloud.projects.by_id(named) if named.startswith("projects/") else f"{location}/cachedContents/{last(named)}"
+        body, cached = caches.extended(cloud.store, place, body, named, model)
     files = files_of(cloud, body)
     response: Json = await computed(lambda: cloud.gemini.generate(body, files, head))
     usage = response["usageMetadata"]
@@ -164,14 +182,6 @@ async def generated(call: Call, cloud: Cloud, model: str, body: Json, head: Head
     log = model if head else f"publishers/google/models/{model}"
     cloud.log(log, f"{response['modelVersion']} answered a prompt of {usage['promptTokenCount']} tokens")
     return response
-
-
-def _with_cache(call: Call, cloud: Cloud, body: Json, named: str, model: str) -> tuple[Json, Json]:
-    """The request with what its cache holds, and that alone."""
-    if call.service == caches.GEMINI_API.service:
-        return caches.extended(cloud.store, caches.GEMINI_API, body, named, model)
-    name = cloud.projects.by_id(named) if named.startswith("projects/") else f"{call.location}/cachedContents/{last(named)}"
-    return caches.extended(cloud.store, caches.VERTEX, body, name, model)
 
 
 def streamed(call: Call, cloud: Cloud, response: Json) -> Response:

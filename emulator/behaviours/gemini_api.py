@@ -67,7 +67,7 @@ def _described(model: str) -> Json:
     }
 
 
-@route(HOST, "POST", r"/v1(beta)?/models/(?P<model>[^/:]+):(?P<verb>\w+)")
+@route(HOST, "POST", r"/v1(beta)?/models/(?P<model>[^/:]+):(?P<verb>(?!batchGenerateContent)\w+)")
 async def gemini_api(call: Call, cloud: Cloud) -> Json | Response:
     """The methods of `models` in the Gemini API."""
     require_key(call)
