@@ -17,9 +17,7 @@ KIND = "CustomJob"
 GLANCE_SECONDS = 4.0
 NOT_RUN = (
     "hyperparameterTuningJobs",
-    "batchPredictionJobs",
     "trainingPipelines",
-    "tuningJobs",
     "schedules",
     "modelDeploymentMonitoringJobs",
     "modelMonitors.modelMonitoringJobs",
