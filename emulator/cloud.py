@@ -20,10 +20,12 @@ from emulator.store import Store
 
 if TYPE_CHECKING:
     from emulator.engines.alerts import Alerts
+    from emulator.engines.batch_prediction import BatchPredictions
     from emulator.engines.bigquery.engine import BigQuery
     from emulator.engines.containers import Containers
     from emulator.engines.features.engine import Features
     from emulator.engines.gemini.engine import Gemini
+    from emulator.engines.gemini.tuning import Tunings
     from emulator.engines.jobs import Jobs
     from emulator.engines.messages import Messages
     from emulator.engines.metrics import Metrics
@@ -82,6 +84,13 @@ class Cloud:
         from emulator.engines.jobs import Jobs
 
         return Jobs(self)
+
+    @cached_property
+    def batch_predictions(self) -> BatchPredictions:
+        """Batch prediction jobs."""
+        from emulator.engines.batch_prediction import BatchPredictions
+
+        return BatchPredictions(self)
 
     @cached_property
     def bigquery(self) -> BigQuery:
@@ -152,6 +161,13 @@ class Cloud:
         from emulator.engines.gemini.engine import Gemini
 
         return Gemini()
+
+    @cached_property
+    def tunings(self) -> Tunings:
+        """Tuning jobs, and what they have learnt."""
+        from emulator.engines.gemini.tuning import Tunings
+
+        return Tunings(self)
 
     def environment_of(self, account: str, project: str) -> dict[str, str]:
         """Variables of a process that runs as the service account `account`, or as Compute Engine's default one where none is named."""

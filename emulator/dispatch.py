@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
@@ -19,7 +21,7 @@ REGION = re.compile(r"^[a-z]+-[a-z]+\d-")
 RAW = {"rawPredict", "streamRawPredict"}
 """Methods whose body is the model server's own, whatever the document says."""
 REQUESTS = "requests"
-"""Every request is logged under this name."""
+"""Every request is logged under this name, a line of JSON each: who called what, needing which permissions, and how that ended."""
 FAULTS = "faults"
 """Tracebacks of the emulator's own faults."""
 PROBLEM_LIMIT = 2000
@@ -56,10 +58,17 @@ async def answer(request: Request, cloud: Cloud) -> Response:
 
 
 async def _answer(request: Request, cloud: Cloud) -> Response:
-    method = ""
+    begun = time.perf_counter()
+    who = caller(request.headers.get("authorization", ""))
+    line: Json = {"http": request.http, "address": f"{request.host}{request.path}", "method": "", "identity": who, "permissions": []}
     try:
         call, behaviour = route(request, cloud)
-        method = f"{call.service}.{call.method}"
+        line |= {"method": f"{call.service}.{call.method or behaviour.__name__}", "identity": call.identity}
+        if call.description is not None:
+            cloud.projects.check(call.project, call.service)
+        decisions = cloud.access.decide(call)
+        line["permissions"] = [asdict(decision) for decision in decisions]
+        cloud.access.enforce(call.identity, decisions)
         mask = partial.parsed(call.one("fields")) if call.one("fields") else {}
         if mask and call.description is not None and call.description.response:
             partial.check(call.description.document, {"$ref": call.description.response}, mask)
@@ -70,10 +79,9 @@ async def _answer(request: Request, cloud: Cloud) -> Response:
         response = Response.of(Refusal(400, "INVALID_ARGUMENT", "Invalid JSON payload received. Message too deep.").body(), 400)
     except Refusal as refusal:
         response = Response.of(refusal.body(), refusal.status)
-    problem = ""
     if response.status >= 400 and isinstance(response.body, bytes):
-        problem = " " + response.body[:PROBLEM_LIMIT].decode(errors="replace")
-    cloud.log(REQUESTS, f"{response.status} {request.http} {request.host}{request.path} {method}{problem}")
+        line["problem"] = response.body[:PROBLEM_LIMIT].decode(errors="replace")
+    cloud.log(REQUESTS, json.dumps({"status": response.status, "seconds": round(time.perf_counter() - begun, 4), **line}))
     return response
 
 
@@ -90,7 +98,7 @@ def route(request: Request, cloud: Cloud) -> tuple[Call, behaviours.Behaviour]:
     """The call that `request` makes, and what answers it.
 
     Raises:
-        Refusal: No such API or method, a request that does not fit, an API that is not enabled.
+        Refusal: No such API or method, or a request that does not fit.
     """
     query = parse_qs(request.query, keep_blank_values=True)
     identity = caller(request.headers.get("authorization", "")) or signer(query)
@@ -103,7 +111,6 @@ def route(request: Request, cloud: Cloud) -> tuple[Call, behaviours.Behaviour]:
                 service, "", "", request.http, request.host, request.path, name, params, query, {}, request.body, request.headers,
                 identity, permission=known.permission, file=request.file,
             )  # fmt: skip
-            cloud.access.check(call)
             return call, known.behaviour
     service = service_of(request.host, request.path)
     path = re.sub(r"^(resumable/)?(upload|download)/", "", request.path.strip("/")).replace("/:", ":")
@@ -120,8 +127,6 @@ def route(request: Request, cloud: Cloud) -> tuple[Call, behaviours.Behaviour]:
         service, method.document.version, method.id, request.http, request.host, request.path, name, params, query, body, request.body,
         request.headers, identity, method,
     )  # fmt: skip
-    cloud.projects.check(call.project, service)
-    cloud.access.check(call)
     return call, behaviours.METHODS.get((service, method.id)) or default
 
 

@@ -193,6 +193,8 @@ STARTS: list[Start] = []
 COMPLETIONS: dict[tuple[str, str], Completion] = {}
 DEFAULTS: dict[tuple[str, str], Json] = {}
 SHORT_NAMES: set[tuple[str, str]] = set()
+REFUSED: set[tuple[str, str]] = set()
+"""Methods that the generic rule would answer, and must not: what runs in the background would only be said to have run."""
 
 
 def on(service: str, *methods: str) -> Callable[[Behaviour], Behaviour]:
@@ -206,6 +208,16 @@ def on(service: str, *methods: str) -> Callable[[Behaviour], Behaviour]:
         return behaviour
 
     return register
+
+
+def refuses(service: str, *methods: str) -> None:
+    """These methods are not emulated, although the generic rule knows their verbs."""
+
+    async def refuse(call: Call, cloud: Cloud) -> Json:
+        raise not_emulated(f"{call.service}.{call.method}")
+
+    on(service, *methods)(refuse)
+    REFUSED.update((service, method) for method in methods)
 
 
 def route(host: str, http: str, path: str, permission: str = "", *, takes_files: bool = False) -> Callable[[Behaviour], Behaviour]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emulator.behaviours import Call, Json, Refusal, Response, at_start, not_emulated, on
+from emulator.behaviours import Call, Json, Refusal, Response, at_start, on, refuses
 from emulator.clock import now
 from emulator.quotas import check_training
 
@@ -17,9 +17,7 @@ KIND = "CustomJob"
 GLANCE_SECONDS = 4.0
 NOT_RUN = (
     "hyperparameterTuningJobs",
-    "batchPredictionJobs",
     "trainingPipelines",
-    "tuningJobs",
     "schedules",
     "modelDeploymentMonitoringJobs",
     "modelMonitors.modelMonitoringJobs",
@@ -27,6 +25,7 @@ NOT_RUN = (
     "dataLabelingJobs",
     "nasJobs",
 )
+refuses("aiplatform", *(f"projects.locations.{kind}.create" for kind in NOT_RUN))
 
 
 @on("aiplatform", f"{JOBS}.create")
@@ -78,12 +77,6 @@ async def delete(call: Call, cloud: Cloud) -> Json | Response:
     if cloud.jobs.runs(call.name):
         raise Refusal(400, "FAILED_PRECONDITION", f"{call.name} still runs. It was not deleted. Cancel it and wait for its end first.")
     return await cloud.resources.default(call)
-
-
-@on("aiplatform", *(f"projects.locations.{kind}.create" for kind in NOT_RUN))
-async def refuse(call: Call, cloud: Cloud) -> Json:
-    """A job that nothing would run must not say that it succeeded."""
-    raise not_emulated(f"{call.service}.{call.method}")
 
 
 @at_start

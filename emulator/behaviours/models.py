@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from emulator.behaviours import Call, Json, Refusal, Response, on
 from emulator.clock import etag, now, number
 from emulator.engines import registry
+from emulator.engines.instances import FORMATS
 from emulator.resources import apply_mask
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ async def upload(call: Call, cloud: Cloud) -> Json:
         "versionCreateTime": stamp,
         "versionUpdateTime": stamp,
         "supportedDeploymentResourcesTypes": ["DEDICATED_RESOURCES"],
-        "supportedInputStorageFormats": ["jsonl"],
+        "supportedInputStorageFormats": list(FORMATS),
+        "supportedOutputStorageFormats": ["jsonl", "bigquery"],
         "etag": etag(),
     }
     registry.keep(cloud.objects, cloud.store, model)

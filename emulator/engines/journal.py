@@ -67,7 +67,16 @@ class Journal:
         """
         identifier = uuid.uuid4().hex
         told = events if self._changes.heard(bucket) else ()
-        change = {"bucket": bucket, "name": name, "live": live, "older": older, "move": move, "gone": gone, "events": told, "session": session}
+        change = {
+            "bucket": bucket,
+            "name": name,
+            "live": live,
+            "older": older,
+            "move": move,
+            "gone": gone,
+            "events": told,
+            "session": session,
+        }
         if move or gone:
             self._begun.put(identifier, "Change", change)
         if not self._finish(identifier, change):

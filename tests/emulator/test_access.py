@@ -70,6 +70,23 @@ def recorded(guarded: Guarded, permission: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["permission"] == permission]
 
 
+def test_every_call_is_logged_with_who_made_it_what_it_needed_and_how_it_ended(guarded: Guarded) -> None:
+    guarded.ask(SERVER, "GET", VERTEX, f"{LOCATION}/endpoints")
+    guarded.ask(E_MAIL, "GET", VERTEX, f"{LOCATION}/endpoints")
+    guarded.ask(SERVER, "GET", VERTEX, "/v1/nothing/of/the/kind")
+    guarded.ask("", "GET", STORAGE, f"/{BUCKET}/absent")
+    refused, granted, unknown, anonymous = (json.loads(line) for _, _, line in guarded.cloud.store.last_lines("requests", 4))
+    assert (refused["status"], refused["identity"], refused["method"]) == (403, SERVER, "aiplatform.projects.locations.endpoints.list")
+    needed = {"permission": "aiplatform.endpoints.list", "service": "aiplatform", "resource": LOCATION.removeprefix("/v1/")}
+    assert refused["permissions"] == [{**needed, "granted": ""}]
+    assert "aiplatform.endpoints.list" in refused["problem"]
+    assert granted["permissions"] == [{**needed, "granted": "owner of this machine"}]
+    assert granted["status"] == 200
+    assert "problem" not in granted
+    assert (unknown["status"], unknown["identity"], unknown["method"]) == (404, SERVER, "")
+    assert (anonymous["status"], anonymous["identity"], anonymous["method"]) == (401, "", "storage.read")
+
+
 def test_without_a_grant_a_call_is_refused_as_google_refuses_it(guarded: Guarded) -> None:
     status, answer = guarded.ask(SERVER, "GET", VERTEX, f"{LOCATION}/endpoints")
     error = answer["error"]
