@@ -13,7 +13,11 @@ Json = dict[str, Any]
 Test = Callable[[Json], bool]
 Functions = dict[str, Callable[[Json, str], bool]]
 
-TOKEN = re.compile(r"""\s*(?:([()])|(!=|<=|>=|=|:|<|>)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(,|[^\s(),=:<>!"']+))""")
+TOKEN = re.compile(
+    r"""\s*(?:([()])|(!=|<=|>=|=|:|<|>)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(,|(?:[^\s(),=:<>!"']|(?<=\.)"(?:[^"\\]|\\.)*")+))"""
+)
+PART = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."]+)')
+"""Of a path: `labels."compute.googleapis.com/zone"` has two."""
 VALUES = ("stringValue", "numberValue", "boolValue")
 
 
@@ -116,7 +120,7 @@ def _unquoted(token: str) -> str:
 def _at(row: Json, path: str) -> Any:
     """The value at a path such as `labels.env`, `display_name` or `metadata.accuracy.number_value`; below a list, that of each."""
     value: Any = row
-    for part in path.split("."):
+    for part in (quoted or plain for quoted, plain in PART.findall(path)):
         if isinstance(value, list):
             value = [one.get(part, one.get(camel(part))) for one in value if isinstance(one, dict)]
             continue
