@@ -35,9 +35,10 @@ async def create(call: Call, cloud: Cloud) -> Json:
     job = _job(call, task)
     spec = job["jobSpec" if task == CUSTOM else "trialJobSpec"]
     _check_model(call, cloud, spec)
-    check_training(cloud.store, call.location, spec)
     if task == TUNING:
         cloud.tuning.check(call.location, job)
+    else:
+        check_training(cloud.store, call.location, spec)
     with cloud.store.transaction():
         name = cloud.resources.create(call)["name"]
         started = (cloud.jobs if task == CUSTOM else cloud.tuning).start(job)

@@ -68,6 +68,8 @@ def replicas(cloud: Cloud, name: str, spec: Json, folder: Path, trial: Trial | N
     Raises:
         Refusal: A replica asks for what cannot be run here.
     """
+    if spec.get("scheduling", {}).get("timeout", "").startswith("-"):
+        raise Refusal(400, "", "scheduling.timeout is negative. Nothing was run. Give it the seconds that the job may run, or none.")
     pools = [(index, pool) for index, pool in enumerate(spec["workerPoolSpecs"]) if pool]
     counts = {index: int(pool.get("replicaCount", 1)) for index, pool in pools}
     if not counts or min(counts.values()) < 1 or sum(counts.values()) > MOST_REPLICAS or max(counts) >= len(ROLES):
@@ -141,7 +143,7 @@ def _variables(cloud: Cloud, name: str, spec: Json, cluster: dict[str, list[str]
         "CLOUD_ML_JOB_ID": job,
         "CLUSTER_SPEC": json.dumps({"cluster": cluster, "environment": "cloud", "task": task}),
         "TF_CONFIG": json.dumps(_tf_config(cluster, task)),
-        **_directories(spec),
+        **_places(spec),
     }
 
 
@@ -152,16 +154,19 @@ def _trial_variables(trial: Trial | None, replica: str) -> dict[str, str]:
     return {"CLOUD_ML_TRIAL_ID": trial.id, "CLOUD_ML_HP_METRIC_FILE": str(trial.folder / replica / METRICS)}
 
 
-def _directories(spec: Json) -> dict[str, str]:
-    """Where a job writes: below `baseOutputDirectory`, and its TensorBoard."""
+def _places(spec: Json) -> dict[str, str]:
+    """Where a job writes: below `baseOutputDirectory`, to its TensorBoard, into its experiment's run, which the SDK reads as its own."""
     variables = {}
     base = spec.get("baseOutputDirectory", {}).get("outputUriPrefix", "").rstrip("/")
     if base:
-        names = {"AIP_MODEL_DIR": "model", "AIP_CHECKPOINT_DIR": "checkpoints", "AIP_TENSORBOARD_LOG_DIR": "logs"}
-        variables = {variable: f"{base}/{folder}/" for variable, folder in names.items()}
-    if spec.get("tensorboard"):
-        variables["AIP_TENSORBOARD_RESOURCE_NAME"] = spec["tensorboard"]
-    return variables
+        folders = {"AIP_MODEL_DIR": "model", "AIP_CHECKPOINT_DIR": "checkpoints", "AIP_TENSORBOARD_LOG_DIR": "logs"}
+        variables = {variable: f"{base}/{folder}/" for variable, folder in folders.items()}
+    names = {
+        "AIP_TENSORBOARD_RESOURCE_NAME": "tensorboard",
+        "AIP_EXPERIMENT_NAME": "experiment",
+        "AIP_EXPERIMENT_RUN_NAME": "experimentRun",
+    }
+    return variables | {variable: spec[field] for variable, field in names.items() if spec.get(field)}
 
 
 ROLES = {"workerpool0": "chief", "workerpool1": "worker", "workerpool2": "ps", "workerpool3": "evaluator"}

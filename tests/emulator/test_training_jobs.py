@@ -180,8 +180,9 @@ def test_a_replica_that_was_killed_from_outside_starts_again(
 
 
 def test_all_replicas_start_again_where_the_job_asks_for_it(local: Local, tmp_path: Path) -> None:
-    worker = pool("sh", "-c", f"echo x >> {tmp_path}/worker; sleep 0.3")
-    job = ran(local, pool("sh", "-c", ONCE.format(tmp_path / "killed", 1)), worker, scheduling={"restartJobOnWorkerRestart": True})
+    worker = pool("sh", "-c", f"echo x >> {tmp_path}/worker")
+    chief = pool("sh", "-c", f"until [ -e {tmp_path}/worker ]; do sleep 0.02; done; {ONCE.format(tmp_path / 'killed', 1)}")
+    job = ran(local, chief, worker, scheduling={"restartJobOnWorkerRestart": True})
     assert job["state"] == "JOB_STATE_SUCCEEDED", job
     assert (tmp_path / "worker").read_text().count("x") == 2
 
@@ -191,6 +192,14 @@ def test_a_replica_that_dies_each_time_ends_the_job(local: Local, tmp_path: Path
     assert job["state"] == "JOB_STATE_FAILED"
     assert "signal 9" in job["error"]["message"]
     assert (tmp_path / "killed").read_text().count("x") == 4
+
+
+def test_a_job_is_told_where_it_writes(local: Local) -> None:
+    names = {field: f"{local.location}/{field}/1" for field in ("tensorboard", "experiment", "experimentRun")}
+    shown = "echo $AIP_TENSORBOARD_RESOURCE_NAME $AIP_EXPERIMENT_NAME $AIP_EXPERIMENT_RUN_NAME $AIP_CHECKPOINT_DIR"
+    job = ran(local, pool("sh", "-c", shown), baseOutputDirectory={"outputUriPrefix": "gs://b/out/"}, **names)
+    (entry,) = lines(local, job)
+    assert entry["jsonPayload"]["message"].split() == [*names.values(), "gs://b/out/checkpoints/"]
 
 
 @pytest.mark.parametrize("pools", [[], [{}], [{"replicaCount": "1"}], [pool("true", replicas=65)], [pool("true")] * 5])
@@ -453,6 +462,7 @@ WRONG_PARAMETERS = [
         tuning(study(double("x", 0, 1)), "", 1, parallel=0),
         tuning(study(double("x", 0, 1)), "", 1, maxFailedTrialCount=-1),
         tuning(study(double("x", 0, 1)), "", 1, job={"workerPoolSpecs": []}),
+        tuning(study(double("x", 0, 1)), "", 1, job={"scheduling": {"timeout": "-1s"}}),
     ],
 )
 def test_a_study_that_contradicts_itself_is_refused_and_nothing_is_kept(local: Local, body: Json) -> None:
@@ -460,6 +470,13 @@ def test_a_study_that_contradicts_itself_is_refused_and_nothing_is_kept(local: L
     status, answer = local.call("POST", "hyperparameterTuningJobs", {"displayName": "j", **body})
     assert status == 400, answer
     assert local.call("GET", "hyperparameterTuningJobs") == before
+
+
+def test_trials_that_would_take_more_accelerators_than_the_region_grants_are_refused(local: Local) -> None:
+    machine = {"machineType": "n1-standard-4", "acceleratorType": "NVIDIA_TESLA_T4", "acceleratorCount": 1}
+    body = tuning(study(double("x", 0, 1)), "", 3, parallel=3, job={"workerPoolSpecs": [{**pool("true"), "machineSpec": machine}]})
+    status, answer = local.call("POST", "hyperparameterTuningJobs", {"displayName": "j", **body})
+    assert (status, answer["error"]["status"]) == (429, "RESOURCE_EXHAUSTED")
 
 
 # Studies

@@ -24,6 +24,8 @@ EXPLORED = 3
 """Points that are drawn at random before the first is computed."""
 ANYWHERE, NEARBY = 512, 128
 """Candidates all over the space, and around the best point so far."""
+MOST = 300
+"""Of so many measured points the process is made: the best half, and the latest."""
 STEP = 0.1
 """Standard deviation of a number's step on its scale, for the candidates nearby."""
 
@@ -41,6 +43,9 @@ def suggest(parameters: Sequence[Parameter], measured: list[tuple[Point, float]]
         return walk(parameters, lambda parameter: parameter.draw(random))
     import numpy as np
 
+    if len(measured) > MOST:
+        order = sorted(range(len(measured)), key=lambda row: measured[row][1], reverse=True)
+        measured = [measured[row] for row in sorted({*order[: MOST // 2], *range(len(measured) - MOST // 2, len(measured))})]
     points = [point for point, _ in measured]
     candidates = [walk(parameters, lambda parameter: parameter.draw(random)) for _ in range(ANYWHERE)]
     best = max(measured, key=lambda one: one[1])[0]

@@ -15,6 +15,7 @@ from emulator.engines.replicas import Trial
 from emulator.engines.tuning.reports import read
 from emulator.engines.tuning.space import Point, Value
 from emulator.engines.tuning.study import Study, point_of
+from emulator.quotas import check_training
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -37,7 +38,7 @@ class Tuning:
         """Refuses a job that could not be run in `location`.
 
         Raises:
-            Refusal: Says what of it is wrong or not emulated.
+            Refusal: Says what of it is wrong or not emulated; or which quota its trials would exceed.
         """
         Study.read(job["studySpec"], "")
         for field, most in (("maxTrialCount", MOST_TRIALS), ("parallelTrialCount", MOST_AT_A_TIME)):
@@ -46,6 +47,8 @@ class Tuning:
         if job.get("maxFailedTrialCount", 0) < 0:
             raise Refusal(400, "INVALID_ARGUMENT", "maxFailedTrialCount is negative. Nothing was tried. Choose 0 or more.")
         self.cloud.jobs.check(location, job["trialJobSpec"])
+        together = min(job["parallelTrialCount"], job["maxTrialCount"])
+        check_training(self.cloud.store, location, {"workerPoolSpecs": job["trialJobSpec"]["workerPoolSpecs"] * together})
 
     def start(self, job: Json) -> Json:
         """Keeps a job that was checked, and starts it."""
