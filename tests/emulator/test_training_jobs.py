@@ -509,7 +509,7 @@ def test_what_was_measured_leads_to_better_points_than_chance(goal: int) -> None
         return {"accuracy": -goal * ((point["x"] - 0.3) ** 2 + (math.log10(point["y"]) / 5 + 0.6) ** 2 + (point["kind"] == "bad"))}
 
     worse = 0
-    for seed in "abcde":
+    for seed in "abc":
         led, drawn = (
             min(-goal * value_of(trial) for trial in evaluated({**spec, "algorithm": algorithm}, 25, measure, seed))
             for algorithm in ("ALGORITHM_UNSPECIFIED", "RANDOM_SEARCH")
