@@ -59,6 +59,9 @@ class Jobs:
         """
         name, spec = job["name"], job["jobSpec"]
         parts = replicas(self.cloud, name, spec, self.folder / name.rpartition("/")[2], trial)
+        if trial:
+            for part in parts:
+                (trial.folder / part.name).mkdir(parents=True, exist_ok=True)
         self.cloud.store.of("aiplatform").put(name, KIND, job)
         job = self.cloud.background.become(name, KIND, "PENDING")
         log = JobLog(self.cloud, name, trial.study if trial else name, trial.id if trial else "")

@@ -29,6 +29,8 @@ Json = dict[str, Any]
 
 MOST_REPLICAS = 64
 """Processes that one job may start on one machine."""
+LONGEST_SPEC = 100_000
+"""Characters of a specification that a process is told: Linux has no longer variables than 128 KiB."""
 METRICS = "output.metrics"
 """Name of the file that `cloudml-hypertune` writes, `/var/hypertune/output.metrics` in Vertex AI's containers."""
 
@@ -75,7 +77,8 @@ def replicas(cloud: Cloud, name: str, spec: Json, folder: Path, trial: Trial | N
     if not counts or min(counts.values()) < 1 or sum(counts.values()) > MOST_REPLICAS or max(counts) >= len(ROLES):
         asked = list(counts.values())
         raise Refusal(400, "", f"The worker pools have {asked} replicas. Nothing was run. Ask for 1 to {MOST_REPLICAS} in up to 4 pools.")
-    cluster = {f"workerpool{index}": [f"127.0.0.1:{port}" for port in _free_ports(count)] for index, count in counts.items()}
+    ports = iter(_free_ports(sum(counts.values())))
+    cluster = {f"workerpool{index}": [f"127.0.0.1:{next(ports)}" for _ in range(count)] for index, count in counts.items()}
     found = []
     for index, pool in pools:
         workload = _workload(cloud, pool, folder / f"packages-{index}")
@@ -141,8 +144,7 @@ def _variables(cloud: Cloud, name: str, spec: Json, cluster: dict[str, list[str]
         "CLOUD_ML_PROJECT_ID": project_number(project),
         "CLOUD_ML_REGION": location,
         "CLOUD_ML_JOB_ID": job,
-        "CLUSTER_SPEC": json.dumps({"cluster": cluster, "environment": "cloud", "task": task}),
-        "TF_CONFIG": json.dumps(_tf_config(cluster, task)),
+        **_cluster(spec, cluster, task),
         **_places(spec),
     }
 
@@ -172,10 +174,14 @@ def _places(spec: Json) -> dict[str, str]:
 ROLES = {"workerpool0": "chief", "workerpool1": "worker", "workerpool2": "ps", "workerpool3": "evaluator"}
 
 
-def _tf_config(cluster: dict[str, list[str]], task: Json) -> Json:
-    """The cluster as TensorFlow names its parts: the first pool is the chief, the second the workers."""
-    named = {ROLES[pool]: addresses for pool, addresses in cluster.items()}
-    return {"cluster": named, "environment": "cloud", "task": {**task, "type": ROLES[task["type"]]}}
+def _cluster(spec: Json, cluster: dict[str, list[str]], task: Json) -> dict[str, str]:
+    """The cluster by its pools; and as TensorFlow names its parts, for whom an evaluator is none, where there is more than one replica."""
+    common = {"environment": "cloud", "job": spec if len(json.dumps(spec)) < LONGEST_SPEC else {}}
+    variables = {"CLUSTER_SPEC": json.dumps({"cluster": cluster, "task": task, **common})}
+    if sum(map(len, cluster.values())) > 1:
+        named = {ROLES[pool]: addresses for pool, addresses in cluster.items() if ROLES[pool] != "evaluator"}
+        variables["TF_CONFIG"] = json.dumps({"cluster": named, "task": {**task, "type": ROLES[task["type"]]}, **common})
+    return variables
 
 
 def _free_ports(count: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import sys
 import tarfile
 import zipfile
@@ -23,9 +24,7 @@ REPORT = """
 import json, os, sys, time
 given = dict(word[2:].split("=", 1) for word in sys.argv[1:])
 def report(step, **metrics):
-    path = os.environ["CLOUD_ML_HP_METRIC_FILE"]
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "a") as file:
+    with open(os.environ["CLOUD_ML_HP_METRIC_FILE"], "a") as file:
         for metric, value in metrics.items():
             line = {"timestamp": time.time(), "trial": os.environ["CLOUD_ML_TRIAL_ID"], metric: str(float(value)), "global_step": str(step)}
             file.write(json.dumps(line) + "\\n")
@@ -194,6 +193,24 @@ def test_a_replica_that_dies_each_time_ends_the_job(local: Local, tmp_path: Path
     assert (tmp_path / "killed").read_text().count("x") == 4
 
 
+def test_each_replica_is_told_its_place_in_the_cluster(local: Local) -> None:
+    show = "echo cluster $CLUSTER_SPEC; echo tensorflow $TF_CONFIG"
+    job = ran(local, pool("sh", "-c", show), pool("sh", "-c", show, replicas=2), {}, pool("sh", "-c", show))
+    said = {(entry["resource"]["labels"]["task_name"], *entry["jsonPayload"]["message"].partition(" ")[::2]) for entry in lines(local, job)}
+    clusters = {task: json.loads(value) for task, kind, value in said if kind == "cluster"}
+    configs = {task: json.loads(value) for task, kind, value in said if kind == "tensorflow"}
+    assert set(clusters) == set(configs) == {"workerpool0-0", "workerpool1-0", "workerpool1-1", "workerpool3-0"}
+    addresses = clusters["workerpool0-0"]["cluster"]
+    assert [len(addresses[name]) for name in ("workerpool0", "workerpool1", "workerpool3")] == [1, 2, 1]
+    assert len({address for pool in addresses.values() for address in pool}) == 4
+    assert clusters["workerpool1-1"]["task"] == {"type": "workerpool1", "index": 1}
+    assert clusters["workerpool1-1"]["job"] == job["jobSpec"]
+    assert configs["workerpool3-0"]["task"] == {"type": "evaluator", "index": 0}
+    assert configs["workerpool3-0"]["cluster"] == {"chief": addresses["workerpool0"], "worker": addresses["workerpool1"]}
+    (alone,) = lines(local, ran(local, pool("sh", "-c", "echo ${TF_CONFIG-none}")))
+    assert alone["jsonPayload"]["message"] == "none"
+
+
 def test_a_job_is_told_where_it_writes(local: Local) -> None:
     names = {field: f"{local.location}/{field}/1" for field in ("tensorboard", "experiment", "experimentRun")}
     shown = "echo $AIP_TENSORBOARD_RESOURCE_NAME $AIP_EXPERIMENT_NAME $AIP_EXPERIMENT_RUN_NAME $AIP_CHECKPOINT_DIR"
@@ -313,7 +330,7 @@ CONDITIONAL = categories(
 def test_trials_get_their_parameters_and_what_they_report_is_their_measurement(local: Local) -> None:
     base = {"baseOutputDirectory": {"outputUriPrefix": f"gs://{local.bucket}/tuned"}}
     source = """
-print(sys.argv[1:], os.environ['AIP_MODEL_DIR'], os.environ['TF_CONFIG'])
+print(sys.argv[1:], os.environ['AIP_MODEL_DIR'], os.environ['CLUSTER_SPEC'])
 report(1, accuracy=0)
 report(2, accuracy=given['units'])
 """
@@ -536,6 +553,7 @@ def test_trials_that_run_beside_each_other_are_not_the_same() -> None:
         assert point is not None
         trials.append({"id": str(number), "state": "ACTIVE", "parameters": [{"parameterId": "x", "value": point["x"]}]})
     chosen = [trial["parameters"][0]["value"] for trial in trials[6:]]
+    assert len(set(chosen)) == 3
     assert min(abs(one - other) for one, other in itertools.combinations(chosen, 2)) > 1e-3
 
 

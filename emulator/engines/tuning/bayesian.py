@@ -50,6 +50,9 @@ def suggest(parameters: Sequence[Parameter], measured: list[tuple[Point, float]]
     candidates = [walk(parameters, lambda parameter: parameter.draw(random)) for _ in range(ANYWHERE)]
     best = max(measured, key=lambda one: one[1])[0]
     candidates += [walk(parameters, lambda parameter: _near(parameter, best, random)) for _ in range(NEARBY)]
+    # A measure is not repeated while there is anything else to try.
+    tried = [*points, *pending]
+    candidates = [point for point in candidates if point not in tried] or candidates
     with np.errstate(all="ignore"):
         values = np.array([measure for _, measure in measured])
         values = (values - values.mean()) / (values.std() or 1.0)
