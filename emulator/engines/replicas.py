@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,8 @@ MOST_REPLICAS = 64
 """Processes that one job may start on one machine."""
 LONGEST_SPEC = 100_000
 """Characters of a specification that a process is told: Linux has no longer variables than 128 KiB."""
+INSTALLING = re.compile(r"pip install --upgrade pip && pip3 install -q --user /gcs/(\S+) && python3 (-m .+)", re.S)
+"""What `CustomJob.from_local_script` of the SDK writes for an image that is none of Google's; here it would change this machine."""
 METRICS = "output.metrics"
 """Name of the file that `cloudml-hypertune` writes, `/var/hypertune/output.metrics` in Vertex AI's containers."""
 
@@ -112,7 +116,10 @@ def _workload(cloud: Cloud, pool: Json, folder: Path) -> Workload:
     """What the processes of a pool run; its Python packages will lie below `folder`."""
     if "containerSpec" in pool:
         container = pool["containerSpec"]
-        image = cloud.images.get(container["imageUri"])
+        image, command = cloud.images.get(container["imageUri"]), container.get("command", [])
+        if command[:-1] == ["sh", "-c"] and (script := INSTALLING.fullmatch(command[-1])):
+            words = ["sh", "-c", f"{shlex.quote(sys.executable)} {script[2]}", *container.get("args", [])]
+            return _with_packages(Workload(Program("program", words), image, _given(container)), [f"gs://{script[1]}"], folder)
         return Workload(containers.program(container, image.entry_point), image, _given(container))
     if "pythonPackageSpec" not in pool:
         raise Refusal(400, "", "A worker pool has neither a containerSpec nor a pythonPackageSpec. Nothing was run. Give it one.")
@@ -120,14 +127,19 @@ def _workload(cloud: Cloud, pool: Json, folder: Path) -> Workload:
     image = cloud.images.get(package["executorImageUri"])
     if image.entry_point[0] not in containers.PYTHON:
         raise Refusal(400, "", f"Image {package['executorImageUri']!r} runs no Python packages. Nothing was run. Use one with Python.")
-    for uri in package["packageUris"]:
-        packages.check(uri)
-    packed = tuple((uri, folder / str(index)) for index, uri in enumerate(package["packageUris"]))
-    places = [place for _, target in packed for place in packages.search_path(target)]
-    environment = {**_given(package), "PYTHONPATH": os.pathsep.join([*places, *filter(None, [image.folder])])}
     # A process of its own and no fork of a warm one: its modules may have the names of ours.
     words = [sys.executable, "-m", package["pythonModule"], *package.get("args", [])]
-    return Workload(Program("program", words), image, environment, packed)
+    return _with_packages(Workload(Program("program", words), image, _given(package)), package["packageUris"], folder)
+
+
+def _with_packages(workload: Workload, uris: list[str], folder: Path) -> Workload:
+    """The workload, whose Python finds the modules of these packages before those of its image."""
+    for uri in uris:
+        packages.check(uri)
+    packed = tuple((uri, folder / str(index)) for index, uri in enumerate(uris))
+    places = [place for _, target in packed for place in packages.search_path(target)]
+    path = os.pathsep.join([*places, *filter(None, [workload.image.folder])])
+    return replace(workload, environment={**workload.environment, "PYTHONPATH": path}, packages=packed)
 
 
 def _given(spec: Json) -> dict[str, str]:

@@ -255,6 +255,14 @@ def test_the_module_of_a_package_runs_with_its_arguments(local: Local, name: str
     assert "hello --epochs=2 x y me" in [entry["jsonPayload"]["message"] for entry in lines(local, job)]
 
 
+def test_a_script_that_the_sdk_would_install_in_a_container_runs_without_an_installer(local: Local) -> None:
+    put(local, "script.tar.gz", source_distribution({"s/trainer/task.py": "import sys; print(*sys.argv[1:])"}))
+    install = f"pip install --upgrade pip && pip3 install -q --user /gcs/{local.bucket}/script.tar.gz"
+    job = ran(local, pool("sh", "-c", f"{install} && python3 -m trainer.task --rate 0.5 'x y'"))
+    assert job["state"] == "JOB_STATE_SUCCEEDED", job["error"]
+    assert "--rate 0.5 x y" in [entry["jsonPayload"]["message"] for entry in lines(local, job)]
+
+
 def test_packages_see_each_other_and_not_this_repository(local: Local) -> None:
     first = put(local, "first.tar.gz", source_distribution({"a/trainer/task.py": "import second, sys; print(second.SAID, sys.path)"}))
     second = put(local, "second.whl", wheel({"second.py": "SAID = 'second'"}))
@@ -570,6 +578,16 @@ def test_values_lie_on_their_scale_and_within_their_bounds(scale: str, make: Cal
     assert values[1000] == pytest.approx(middle, rel=0.2)
     assert all(0 <= parameter.position(value) <= 1 for value in values)
     assert parameter.position(parameter.at(0.3)) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("scale", ["UNIT_LINEAR_SCALE", "UNIT_LOG_SCALE", "UNIT_REVERSE_LOG_SCALE"])
+def test_bounds_and_measures_may_be_as_far_apart_as_numbers_are(scale: str) -> None:
+    measures = iter([1e308, -1e308, 0.0, 1e-308, 1e308] * 2)
+    spec = study(double("x", 1e-300, 1e300, scaleType=scale), double("y", 0, 0), integers("z", 1, 1 << 53, scaleType=scale))
+    for trial in evaluated(spec, 10, lambda point: {"accuracy": next(measures)}):
+        x, y, z = (parameter["value"] for parameter in trial["parameters"])
+        assert 1e-300 <= x <= 1e300
+        assert (y, 1 <= z <= 1 << 53) == (0, True)
 
 
 # Training pipelines

@@ -22,6 +22,7 @@ LOG, REVERSE_LOG = "UNIT_LOG_SCALE", "UNIT_REVERSE_LOG_SCALE"
 MOST_VALUES = 1000
 LARGEST_INTEGER = 1 << 53
 """A parameter's value is a number of JSON, which holds no larger ones exactly."""
+LARGEST_NUMBER = 1e300
 CLOSEST = 1e-10
 """Discrete values that are nearer to each other are one."""
 CONDITIONS = {"integer": "parentIntValues", "discrete": "parentDiscreteValues", "categorical": "parentCategoricalValues"}
@@ -54,21 +55,25 @@ class Parameter:
         """The number at `position` (0 to 1) on the scale."""
         low, high = self.low, self.high
         if self.scale == LOG:
-            return min(max(math.exp(math.log(low) + position * math.log(high / low)), low), high)
+            return min(max(math.exp(math.log(low) + position * self._width()), low), high)
         if self.scale == REVERSE_LOG:
-            return min(max(low + high - math.exp(math.log(high) - position * math.log(high / low)), low), high)
+            return min(max(low + (high - math.exp(math.log(high) - position * self._width())), low), high)
         return min(low + position * (high - low), high)
 
     def position(self, value: Value) -> float:
         """Where a number stands on the scale, 0 to 1: the inverse of `at`."""
-        number = float(value)
-        if self.high == self.low:
+        low, high, number = self.low, self.high, float(value)
+        if high == low:
             return 0.5
         if self.scale == LOG:
-            return math.log(number / self.low) / math.log(self.high / self.low)
+            return (math.log(number) - math.log(low)) / self._width()
         if self.scale == REVERSE_LOG:
-            return 1 - math.log((self.low + self.high - number) / self.low) / math.log(self.high / self.low)
-        return (number - self.low) / (self.high - self.low)
+            # Beside a large `high`, a small `low` is lost in the sum.
+            return 1 - (math.log(max(low + (high - number), low)) - math.log(low)) / self._width()
+        return (number - low) / (high - low)
+
+    def _width(self) -> float:
+        return math.log(self.high) - math.log(self.low)
 
     def active(self, value: Value | None) -> list[Parameter]:
         """The parameters that exist beside this value."""
@@ -144,7 +149,7 @@ def _read(spec: Json) -> Parameter:
     low = high = 0.0
     if kind in ("double", "integer"):
         low, high = float(given.get("minValue", 0)), float(given.get("maxValue", 0))
-        if not low <= high or not math.isfinite(high - low) or (kind == "integer" and max(-low, high) > LARGEST_INTEGER):
+        if not low <= high or max(-low, high) > (LARGEST_INTEGER if kind == "integer" else LARGEST_NUMBER):
             raise _refused(f"The parameter {name!r} goes from {low:g} to {high:g}")
         values = range(int(low), int(high) + 1) if kind == "integer" else ()
     else:
@@ -153,7 +158,7 @@ def _read(spec: Json) -> Parameter:
             raise _refused(f"The parameter {name!r} needs 1 to {MOST_VALUES} different values")
     if kind == "discrete":
         numbers = [float(value) for value in values]
-        if not all(math.isfinite(number) for number in numbers) or any(b - a < CLOSEST for a, b in pairwise(numbers)):
+        if not all(abs(number) <= LARGEST_NUMBER for number in numbers) or any(b - a < CLOSEST for a, b in pairwise(numbers)):
             raise _refused(f"The values of the parameter {name!r} do not increase")
         low, high = numbers[0], numbers[-1]
     if kind == "categorical" and scale:
