@@ -21,6 +21,7 @@ from emulator.store import Store
 if TYPE_CHECKING:
     from emulator.engines.alerts import Alerts
     from emulator.engines.bigquery.engine import BigQuery
+    from emulator.engines.clockwork import Clockwork
     from emulator.engines.containers import Containers
     from emulator.engines.features.engine import Features
     from emulator.engines.gemini.engine import Gemini
@@ -145,6 +146,13 @@ class Cloud:
         from emulator.engines.push import Pushes
 
         return Pushes(self)
+
+    @cached_property
+    def clockwork(self) -> Clockwork:
+        """What happens by the clock."""
+        from emulator.engines.clockwork import Clockwork
+
+        return Clockwork(self)
 
     @cached_property
     def gemini(self) -> Gemini:

@@ -68,7 +68,7 @@ class Pushes:
         body, headers = request(name, config, received)
         try:
             status = await asyncio.wait_for(
-                asyncio.to_thread(_post, config["pushEndpoint"], body, headers, subscription.get("ackDeadlineSeconds") or 10), 600
+                asyncio.to_thread(send, "POST", config["pushEndpoint"], body, headers, subscription.get("ackDeadlineSeconds") or 10), 600
             )
         except (OSError, TimeoutError) as error:
             self._cloud.log(name, f"{config['pushEndpoint']} did not answer: {error}")
@@ -107,11 +107,16 @@ def request(name: str, config: Json, received: Json) -> tuple[bytes, dict[str, s
     return json.dumps({"message": both, "subscription": name, **attempt}).encode(), headers
 
 
-def _post(address: str, body: bytes, headers: dict[str, str], timeout: float) -> int:
+def send(http: str, address: str, body: bytes, headers: dict[str, str], timeout: float) -> int:
+    """Sends a request to this machine and returns the status of its answer.
+
+    Raises:
+        OSError: None came within `timeout` seconds.
+    """
     import urllib3
 
     try:
         with urllib3.PoolManager(retries=False, timeout=timeout) as pool:
-            return int(pool.request("POST", address, body=body, headers=headers, redirect=False).status)
+            return int(pool.request(http, address, body=body, headers=headers, redirect=False).status)
     except urllib3.exceptions.HTTPError as error:
         raise OSError(str(error)) from error
