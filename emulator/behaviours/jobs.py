@@ -20,7 +20,6 @@ NOT_RUN = (
     "batchPredictionJobs",
     "trainingPipelines",
     "tuningJobs",
-    "schedules",
     "modelDeploymentMonitoringJobs",
     "modelMonitors.modelMonitoringJobs",
     "notebookExecutionJobs",
