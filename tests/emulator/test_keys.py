@@ -261,7 +261,7 @@ def test_only_an_enabled_version_is_read_and_a_destroyed_one_never_again(local: 
     assert local.cloud.store.of("secret-payloads").get(version) is None
 
 
-def test_an_etag_that_is_stale_switches_no_version_and_deletes_no_secret(local: Local) -> None:
+def test_an_etag_that_is_stale_switches_no_version(local: Local) -> None:
     name = secret_of(local, b"one")
     version = f"{name}/versions/1"
     stale = asked(local, "GET", version, host=SECRETS)["etag"]
