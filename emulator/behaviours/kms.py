@@ -153,11 +153,11 @@ def _check_rotation(key: Json) -> None:
     if "nextRotationTime" in key:
         _moment(key["nextRotationTime"])
     if "rotationPeriod" in key:
-        if "nextRotationTime" not in key:
-            raise Refusal(400, "INVALID_ARGUMENT", "rotation_period is set without next_rotation_time: say when the first rotation is.")
-        least, most = ROTATION_HOURS
-        if not least <= float(key["rotationPeriod"].rstrip("s")) / 3600 <= most:
+        period, (least, most) = float(key["rotationPeriod"].rstrip("s")), ROTATION_HOURS
+        if not least <= period / 3600 <= most:
             raise Refusal(400, "INVALID_ARGUMENT", f"rotation_period is {key['rotationPeriod']}, and {least} to {most} hours are possible.")
+        # Google wants it in the request; its Terraform provider adds it there, a stand-in for that provider does not.
+        key.setdefault("nextRotationTime", written(datetime.now(UTC) + timedelta(seconds=period)))
 
 
 def _moment(text: str) -> datetime:

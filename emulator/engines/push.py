@@ -74,7 +74,7 @@ class Pushes:
             self._cloud.log(name, f"{config['pushEndpoint']} did not answer: {error}")
             status = 0
         if status in ACKNOWLEDGES:
-            self._messages.acknowledge(name, [received["ackId"]])
+            self._messages.acknowledge(name, subscription, [received["ackId"]])
             return True
         if status:
             self._cloud.log(

@@ -175,7 +175,6 @@ def test_a_key_is_rotated_by_the_clock(local: Local) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"rotationPeriod": "86400s"},
         {"rotationPeriod": "3600s", "nextRotationTime": "2099-01-01T00:00:00Z"},
         {"nextRotationTime": "2099-13-01T00:00:00Z"},
         {"purpose": "MAC", "versionTemplate": {"algorithm": "HMAC_SHA256"}, "nextRotationTime": "2099-01-01T00:00:00Z"},
