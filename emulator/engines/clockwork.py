@@ -113,10 +113,8 @@ class Clockwork:
         for source in SOURCES:
             for name, resource in self._cloud.store.of(source.service).items(kind=source.kind):
                 key = (source.service, name)
-                if key in self._running or not (text := source.due(resource)):
-                    continue
-                due = read(text)
-                if self._fired.get(key) != due:
+                due = None if key in self._running else _moment(source.due(resource))
+                if due is not None and self._fired.get(key) != due:
                     found.append(Tick(due, name, source))
         return sorted(found, key=lambda tick: (tick.due, tick.name))
 
@@ -152,3 +150,11 @@ class Clockwork:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _moment(text: str) -> datetime | None:
+    """The time that a resource says; none where it says nothing, or what an older state file let through and is no time."""
+    try:
+        return read(text) if text else None
+    except ValueError:
+        return None

@@ -36,6 +36,7 @@ BATCH_MESSAGES = 1000
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 10.0, 600.0
 """Of a retry policy that leaves them out."""
 WEEK_SECONDS = 604_800.0
+HELD_SECONDS = 0.05
 ACKNOWLEDGED = "#acknowledged"
 """What follows a subscription's name where it retains what was acknowledged. Snapshots keep copies under their own names."""
 
@@ -175,7 +176,6 @@ class Messages:
         with self._transaction():
             for lease in leases:
                 self._settle(name, subscription, "id = ? and lease = ?", (_row(lease), lease))
-        self._event(name).set()
 
     def _settle(self, name: str, subscription: Json, which: str, values: tuple[object, ...]) -> None:
         """Takes those messages of a subscription that `which` selects as acknowledged."""
@@ -253,7 +253,8 @@ class Messages:
         event = self._event(name)
         event.clear()
         (due,) = self._database.execute("select min(due) from messages where subscription = ?", (name,)).fetchone()
-        pause = wait if due is None else min(wait, max(due - time.time(), 0.0))
+        # What is due and yet was not delivered is held back by another message: it is looked for again, but not without a pause.
+        pause = wait if due is None else min(wait, max(due - time.time(), HELD_SECONDS))
         try:
             await asyncio.wait_for(event.wait(), pause)
         except TimeoutError:

@@ -18,7 +18,7 @@ import pytest
 from google.api_core.exceptions import NotFound
 
 from emulator.clock import read
-from emulator.engines.messages import Messages
+from emulator.engines.messages import HELD_SECONDS, Messages
 
 if TYPE_CHECKING:
     from tests.emulator.conftest import Local
@@ -144,6 +144,16 @@ def test_messages_of_one_key_come_in_order_and_wait_for_each_other(clients: tupl
     assert [one.message.data for one in pulled(clients, subscription)] == [b"other"]
     subscriber.acknowledge(subscription=subscription, ack_ids=[first.ack_id])
     assert [one.message.data for one in pulled(clients, subscription)] == [b"2", b"3"]
+
+
+def test_what_waits_for_another_message_is_not_looked_for_without_a_pause(local: Local) -> None:
+    messages = local.cloud.messages
+    topic, name, subscription = _local(local, {"enableMessageOrdering": True})
+    messages.publish(topic, [{"data": "bQ==", "orderingKey": "k"}, {"data": "bg==", "orderingKey": "k"}])
+    assert len(messages.pull(name, subscription, 1)) == 1
+    started = time.monotonic()
+    local.run(messages.arrival(name, 60))
+    assert HELD_SECONDS / 2 < time.monotonic() - started < 30
 
 
 def test_a_filter_keeps_messages_out(clients: tuple[Any, Any]) -> None:
