@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import os
 import queue
+import signal
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +20,7 @@ import pytest
 from emulator import identity
 from emulator.clock import read, written
 from emulator.engines import executions
+from tests.conftest import running_emulator
 
 if TYPE_CHECKING:
     from tests.emulator.conftest import Local
@@ -246,3 +251,51 @@ def test_a_job_that_is_asked_to_run_twice_at_once_runs_twice(local: Local) -> No
 
     assert [status for status, _ in local.run(both())] == [200, 200]
     assert len(received(local, subscription)) == 2
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
+def test_an_attempt_that_an_end_cut_off_is_told_and_made_again_by_the_clock(tmp_path: Path, end: signal.Signals) -> None:
+    arrived: queue.Queue[str] = queue.Queue()
+    released = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            arrived.put(self.path)
+            released.wait(60)
+            with contextlib.suppress(OSError):
+                self.send_response(204)
+                self.end_headers()
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            pass
+
+    def asked(described: dict[str, Any], http: str, path: str, body: Any = None) -> dict[str, Any]:
+        from urllib3 import ProxyManager
+
+        # Trust and way of a client: nothing but what the environment says.
+        with ProxyManager(described["environment"]["HTTPS_PROXY"], ca_certs=described["ca"], timeout=20) as proxy:
+            headers = {"Authorization": f"Bearer {identity.access_token(identity.E_MAIL)}"}
+            answer = proxy.request(http, f"https://{HOST}/v1/{path}", json=body or {}, headers=headers)
+        assert answer.status == 200, answer.data
+        return dict(answer.json())
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        location = f"{PROJECT}/locations/europe-west4"
+        name, retry = f"{location}/jobs/cut", {"retryCount": 1, "minBackoffDuration": "2s"}
+        job = {"name": name, "schedule": NEVER, "httpTarget": {"uri": f"http://127.0.0.1:{server.server_port}/"}, "retryConfig": retry}
+        with running_emulator(tmp_path) as described:
+            asked(described, "POST", f"{location}/jobs", job)
+            asked(described, "POST", f"{name}:run")
+            arrived.get(timeout=10)
+            os.kill(described["pid"], end)
+        released.set()
+        with running_emulator(tmp_path) as described:
+            assert asked(described, "GET", name)["status"] == {"code": 14, "message": executions.CUT_OFF}
+            arrived.get(timeout=10)
+            deadline = datetime.now(UTC) + timedelta(seconds=10)
+            while asked(described, "GET", name)["status"]:
+                assert datetime.now(UTC) < deadline
+            assert (read(asked(described, "GET", name)["scheduleTime"]) - datetime.now(UTC)).days > 50
+        server.shutdown()
+    assert arrived.empty()
