@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 SHOWN = 100
-READ = 2000
-"""Lines of the log that a page looks through; a link leads to those before."""
+READ = 1000
+"""Lines of the log that a filter looks through; a link leads to those before."""
 FAILED = 400
 STATUSES = {"": "any", "2": "2xx success", "3": "3xx redirection", "4": "4xx refused", "5": "5xx failed"}
 
@@ -72,8 +72,9 @@ class Made:
 async def view(cloud: Cloud, query: Query) -> Markup:
     """The newest requests that fit the filters, of those before `before` where that is given."""
     before = number(query, "before") or 1 << 62
-    read = _read(cloud, READ, before)
     api, status, text = query.get("api", ""), query.get("status", ""), query.get("text", "").lower()
+    wanted = READ if api or status or text or query.get("errors") else SHOWN
+    read = _read(cloud, wanted, before)
     found = [
         one
         for one in read
@@ -83,7 +84,7 @@ async def view(cloud: Cloud, query: Query) -> Markup:
         and (not text or text in one.line.lower())
     ]
     shown = found[:SHOWN]
-    oldest = shown[-1].id if len(found) > SHOWN else read[-1].id if len(read) == READ else 0
+    oldest = shown[-1].id if len(found) > SHOWN else read[-1].id if len(read) == wanted else 0
     return join(
         [
             _form(query, sorted({one.api for one in read} | ({api} if api else set()))),
@@ -162,7 +163,10 @@ def _permission(given: Json) -> Markup:
     granted = given.get("granted")
     said = f"granted: {granted}" if granted else "not granted"
     return element(
-        "div", f"{'✓' if granted else '✗'} {given.get('permission', '')}", class_="id", title=f"{said}, on {given.get('resource', '')}"
+        "div",
+        f"{'✓' if granted else '✗'}\N{NO-BREAK SPACE}{given.get('permission', '')}",
+        class_="id",
+        title=f"{said}, on {given.get('resource', '')}",
     )
 
 

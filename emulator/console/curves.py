@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from emulator.console.markup import Child, Markup, element, table
 
 WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 12, 40
-TICKS = 4
+TICKS = 5
+"""About so many marks stand on an axis."""
 POINTS = 300
 """Points of a line that are drawn; of more, evenly chosen ones."""
 LINES = 8
@@ -40,16 +42,14 @@ def chart(title: str, lines: Mapping[str, Points], across: str = "step") -> Mark
         return LEFT + inner * (x - left) / (right - left), TOP + tall * (high - y) / (high - low)
 
     parts: list[Child] = []
-    for at in range(TICKS + 1):
-        y = low + (high - low) * at / TICKS
+    for y in _ticks(low, high):
         _, down = place(left, y)
         parts.append(element("path", d=f"M{LEFT} {down:.1f}H{WIDTH - RIGHT}", class_="grid"))
         parts.append(element("text", _figure(y), x=str(LEFT - 8), y=f"{down + 4:.1f}", text_anchor="end"))
-    for at in range(TICKS + 1):
-        x = left + (right - left) * at / TICKS
+    for x in _ticks(left, right):
         along, _ = place(x, low)
-        anchor = "start" if not at else "end" if at == TICKS else "middle"
-        parts.append(element("text", _figure(x), x=f"{along:.1f}", y=str(HEIGHT - BOTTOM + 16), text_anchor=anchor))
+        parts.append(element("text", _figure(x), x=f"{along:.1f}", y=str(HEIGHT - BOTTOM + 16), text_anchor="middle"))
+    parts.append(element("path", d=f"M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}", class_="edge"))
     parts.append(element("text", across, x=str((LEFT + WIDTH - RIGHT) // 2), y=str(HEIGHT - 6), text_anchor="middle", class_="said"))
     for at, (name, points) in enumerate(shown.items()):
         parts.append(_line(at, name, [place(x, y) for x, y in points]))
@@ -94,6 +94,14 @@ def _numbers(lines: Mapping[str, Points], across: str) -> Markup:
     return element("div", table(heads, summary, ""), table([across.capitalize(), *lines], rows, ""))
 
 
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two, few enough to be read."""
+    rough = (high - low) / TICKS
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(one * power for one in (1, 2, 5, 10) if one * power >= 0.7 * rough)
+    return [at * step for at in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
 def _thinned(points: Points) -> Points:
     """At most `POINTS`, the last among them."""
     if len(points) <= POINTS:
@@ -110,8 +118,8 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _is_number(value: float) -> bool:
-    return value == value and abs(value) != float("inf")
+    return math.isfinite(value)
 
 
 def _figure(value: float) -> str:
-    return f"{value:.4g}" if value != int(value) or abs(value) >= 1e6 else f"{int(value)}"
+    return f"{value:.4g}" if abs(value) >= 1e6 or value != int(value) else f"{int(value)}"

@@ -93,7 +93,7 @@ def _item(cloud: Cloud, name: str) -> Markup:
     values = payload if isinstance(payload, dict) else {}
     uri = next((str(values[key]) for key in ADDRESSES if values.get(key)), "")
     annotations = [_label(annotation) for _, annotation in kept.between(f"{name}/annotations/", f"{name}/annotations0", ANNOTATIONS)]
-    labels = [f"{key}: {value}" for key, value in one.get("labels", {}).items()]
+    labels = [f"{last(key)}: {value}" for key, value in one.get("labels", {}).items()]
     caption = element("figcaption", linked(uri) if uri else last(name), element("div", tags([*annotations, *labels])))
     return element("li", element("figure", _content(cloud, uri, values, annotations), caption))
 

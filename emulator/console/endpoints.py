@@ -50,7 +50,7 @@ def _endpoint(cloud: Cloud, endpoint: Json) -> Markup:
         for id_, one in sorted(counted.items())
         if id_ not in known
     ]
-    heads = ["Deployed model", "Version", "Traffic split", "Answers", "Share of answers", "Errors", "Latency", "Since"]
+    heads = ["Deployed model", "Version", "Traffic split", "Answers", "Errors", "Latency", "Since"]
     return section(
         link(endpoint.get("displayName") or last(name), "/endpoints", name=name),
         properties(
@@ -83,12 +83,12 @@ def _row(cloud: Cloud, deployed: Json, percent: int, counted: Answers, all_answe
 
 
 def _counts(counted: Answers, all_answers: int) -> list[Child]:
-    """Answers, their share of the endpoint's, and the errors among them."""
+    """Answers with their share of the endpoint's, and the errors among them."""
     if not counted.total:
-        return [0, None, None]
+        return [0, None]
     codes = ", ".join(f"{count} × {code}" for code, count in sorted(counted.codes.items()) if int(code) >= FAILED)
     errors = element("span", f"{counted.errors} ({codes})", class_="bad") if counted.errors else 0
-    return [counted.total, share(round(100 * counted.total / all_answers)), errors]
+    return [join([f"{counted.total:,}", element("div", share(round(100 * counted.total / all_answers)))]), errors]
 
 
 def _latency(took: Latency | None) -> Markup | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.behaviours.tensorboards import SERIES
 from emulator.console.curves import chart
 from emulator.console.markup import Child, Markup, element, join, link, moment, section, state, table
-from emulator.console.parts import PAGE, NothingThere, Query, last, linked, number, pages, properties, resource_link
+from emulator.console.parts import PAGE, NothingThere, Query, figure, last, linked, number, pages, properties, resource_link
 from emulator.engines.metadata import Metadata
 
 if TYPE_CHECKING:
@@ -153,11 +153,9 @@ def _logged(cloud: Cloud, name: str, one: Json) -> tuple[Json, Json]:
 
 
 def _short(value: Any) -> Child:
-    if isinstance(value, float):
-        return f"{value:.6g}"
     if isinstance(value, str) and len(value) > LONG:
         return element("span", f"{value[:LONG]}…", title=value)
-    return linked(value)
+    return figure(value)
 
 
 def _board(cloud: Cloud, name: str, one: Json) -> Markup:

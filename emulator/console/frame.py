@@ -37,7 +37,7 @@ from emulator.console import (
     storage,
 )
 from emulator.console.markup import Markup, element, join, link
-from emulator.console.parts import NothingThere, Query
+from emulator.console.parts import NothingThere, Query, last
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -84,6 +84,8 @@ ACTIONS: dict[str, Action] = {"/cancel": cancel.act, "/reset": reset.act, "/send
 """All that a form can do."""
 LIVE = {"/", "/runs", "/jobs", "/operations", "/features"}
 """Pages that are asked for again while something on them still moves."""
+SUBJECTS = ("name", "object", "prefix", "bucket", "resource", "topic", "endpoint", "api", "kind", "service")
+"""Parameters that name what a page is about, the closest first."""
 STYLE = Markup((Path(__file__).parent / "style.css").read_text(encoding="utf-8"))
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 HEADERS = {
@@ -162,7 +164,7 @@ def _document(path: str, title: str, cloud: Cloud, content: Markup, query: Query
         element("meta", name="color-scheme", content="light dark"),
         element("meta", http_equiv="refresh", content=REFRESH_SECONDS) if moves and query.get("live") != "0" else None,
         element("link", rel="icon", href="data:,"),
-        element("title", f"{title} · Local Google Cloud"),
+        element("title", " · ".join(filter(None, (_subject(query), title, "Local Google Cloud")))),
         element("style", STYLE),
     )
     header = element(
@@ -170,9 +172,21 @@ def _document(path: str, title: str, cloud: Cloud, content: Markup, query: Query
         element("div", link("Local Google Cloud", "/"), element("small", str(cloud.state)), class_="brand"),
         element("nav", *(_group(name, tabs, path) for name, tabs in GROUPS.items()), aria_label="Views"),
     )
-    main = element("main", element("h1", title), _live(path, query) if moves else None, content, id="content", tabindex="-1")
+    main = element("main", _heading(path, title, query), _live(path, query) if moves else None, content, id="content", tabindex="-1")
     skip = element("a", "Skip to the content", href="#content", class_="skip")
     return f"<!doctype html>{element('html', head, element('body', skip, header, main), lang='en')}"
+
+
+def _subject(query: Query) -> str:
+    """What a page is about, where it is about one thing."""
+    named = next((query[key] for key in SUBJECTS if query.get(key)), "")
+    return last(named.rstrip("/"))
+
+
+def _heading(path: str, title: str, query: Query) -> Markup:
+    """The view's name; above one thing of it, with the way back to all."""
+    subject = _subject(query)
+    return element("h1", link(title, path), element("span", f" / {subject}")) if subject and path in TABS else element("h1", title)
 
 
 def _group(name: str, tabs: dict[str, tuple[str, View]], path: str) -> Markup:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.console.cancel import cancel_button
 from emulator.console.curves import chart
 from emulator.console.markup import Child, Markup, duration, element, join, link, moment, seconds_between, section, state, table
-from emulator.console.parts import PAGE, NothingThere, Query, code, last, linked, log_of, number, pages, properties, scalars, tags
+from emulator.console.parts import PAGE, NothingThere, Query, code, figure, last, log_of, number, pages, properties, scalars, tags
 from emulator.console.runs import error_of
 
 if TYPE_CHECKING:
@@ -177,9 +177,9 @@ def _trials(one: Json) -> Markup | None:
         rows.append(
             [
                 trial.get("id", ""),
-                state(trial.get("state", "")),
-                *(linked(given.get(key)) for key in parameters),
-                *(found.get(key) for key in metrics),
+                state("RUNNING" if trial.get("state") == "ACTIVE" else trial.get("state", "")),
+                *(figure(given.get(key)) for key in parameters),
+                *(figure(found.get(key)) for key in metrics),
                 duration(times),
             ]
         )

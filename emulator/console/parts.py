@@ -103,6 +103,11 @@ def linked(value: Any) -> Child:
     return element("span", link(value, path, **query), class_="address") if path else value
 
 
+def figure(value: Any) -> Child:
+    """A parameter or a metric: a number to six digits."""
+    return f"{value:.6g}" if isinstance(value, float) else linked(value)
+
+
 def _address(value: str) -> tuple[str, dict[str, str]]:
     """Page and parameters that show what a value names; an empty page where there is none."""
     if value.startswith("gs://"):

@@ -59,7 +59,8 @@ async def act(cloud: Cloud, fields: Form) -> Outcome:
     if topic := fields.get("topic"):
         return await _publish(cloud, topic, fields, begun)
     endpoint = fields.get("endpoint", "")
-    if cloud.store.of("aiplatform").get(endpoint) is None:
+    found = cloud.store.of("aiplatform").get(endpoint)
+    if found is None:
         raise NothingThere(f"There is no endpoint {endpoint or '(none was named)'}.")
     text = fields.get("body", "")
     again = section("Once more", _request_form(endpoint, text))
@@ -68,7 +69,9 @@ async def act(cloud: Cloud, fields: Form) -> Outcome:
     except (ValueError, RecursionError) as error:
         said = f"The request is not JSON: {error}. Nothing was sent. Mend it below."
         return 400, "Send", join([element("p", "✗ ", said, class_="error", role="alert"), again])
-    status, answer = await ask(cloud, "POST", host_of("aiplatform", endpoint), f"/v1/{endpoint}:predict", body=body)
+    status, answer = await ask(
+        cloud, "POST", found.get("dedicatedEndpointDns") or host_of("aiplatform", endpoint), f"/v1/{endpoint}:predict", body=body
+    )
     shown = element("p", "To ", resource_link(last(endpoint), "aiplatform", "Endpoint", endpoint))
     return _status(status), "Send", join([shown, result(status, answer, time.monotonic() - begun, "The endpoint answered."), again])
 
