@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 ROWS = 100
-BATCH = 16
+BATCH = 8
 """Objects that are read at once: of a folder that holds many, no more are."""
 
 

@@ -734,8 +734,13 @@ class TestActions:
 
     def test_a_reset_of_everything_goes_from_the_inside_out_and_names_what_stays(self, tmp_path: Path) -> None:
         with other(tmp_path) as own:
-            own.call("POST", "/storage/v1/b?project=p", {"name": "full-bucket"}, host="storage.googleapis.com")
-            own.cloud.objects.put("full-bucket", "a/b c?.txt", b"x")
+            versioned = {"name": "full-bucket", "versioning": {"enabled": True}}
+            own.call("POST", "/storage/v1/b?project=p", versioned, host="storage.googleapis.com")
+            for content in (b"older", b"newer"):
+                own.cloud.objects.put("full-bucket", "a/b c?.txt", content)
+            zone = {"name": "zone", "dnsName": "example.com.", "description": ""}
+            own.call("POST", "/dns/v1/projects/p/managedZones", zone, host="dns.googleapis.com")
+            Metadata(own.cloud.store).open(LOCATION)
             own.call("POST", "/v1/projects/p/locations/europe-west4/keyRings?keyRingId=ring", {}, host="cloudkms.googleapis.com")
             key = {"purpose": "ENCRYPT_DECRYPT"}
             own.call(
@@ -746,7 +751,7 @@ class TestActions:
             )
             status, text = post(own, "/reset", token=TOKEN, api="everything")
             assert status == 200
-            assert own.cloud.store.of("storage").count() == 0
+            assert [own.cloud.store.of(api).count() for api in ("storage", "storage-generations", "dns", "aiplatform")] == [0, 0, 0, 0]
             assert own.cloud.store.of("cloudresourcemanager").count("Project") == 1, "the project stays"
             left = own.cloud.store.of("cloudkms").count()
             assert f"{left} stayed" in text
