@@ -194,7 +194,7 @@ def _with_contexts(job: Json, cloud: Cloud) -> Json:
 
 
 def check(job: Json, cloud: Cloud) -> None:
-    """Address under which the artifacts of a pipeline job will lie.
+    """Refuses a pipeline job that could not run.
 
     Raises:
         Refusal: The job could not run.
@@ -212,7 +212,7 @@ def check(job: Json, cloud: Cloud) -> None:
             "runtimeConfig.inputArtifacts is not emulated. Nothing was run. Pass the artifact's address as a parameter and begin with an "
             "importer step.",
         )
-    root = str(runtime.get("gcsOutputDirectory") or spec.get("defaultPipelineRoot", ""))
+    root = _root(job)
     if not root.startswith("gs://"):
         raise Refusal(400, "", f"runtimeConfig.gcsOutputDirectory is {root!r}, not a gs:// address. Nothing was run. Set pipeline_root.")
     cloud.objects.bucket(root.removeprefix("gs://").partition("/")[0])

@@ -242,7 +242,11 @@ class Messages:
 
     def counts(self) -> dict[str, tuple[int, float]]:
         """Subscription → how many messages wait, and since when the oldest."""
-        rows = self._database.execute("select subscription, count(*), min(published) from messages group by 1").fetchall()
+        # Counted in the index alone; only the first message of each subscription is read.
+        rows = self._database.execute(
+            "select subscription, waiting, (select published from messages where id = first) from"
+            " (select subscription, count(*) as waiting, min(id) as first from messages group by subscription)"
+        ).fetchall()
         return {name: (count, oldest) for name, count, oldest in rows if "/subscriptions/" in name and not name.endswith(ACKNOWLEDGED)}
 
     async def arrival(self, name: str, wait: float) -> None:
