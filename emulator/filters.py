@@ -15,6 +15,8 @@ Functions = dict[str, Callable[[Json, str], bool]]
 
 TOKEN = re.compile(r"""\s*(?:([()])|(!=|<=|>=|=|:|<|>)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(,|[^\s(),=:<>!"']+))""")
 VALUES = ("stringValue", "numberValue", "boolValue")
+SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
+"""In their order: https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#LogSeverity."""
 
 
 def select(rows: list[Json], text: str, functions: Functions | None = None) -> list[Json]:
@@ -149,6 +151,8 @@ def _has(value: Any, wanted: str) -> bool:
 def _compare(value: Any, wanted: str) -> int | None:
     if value is None:
         return None
+    if value in SEVERITIES and wanted.upper() in SEVERITIES:
+        value, wanted = SEVERITIES.index(value), str(SEVERITIES.index(wanted.upper()))
     try:
         left, right = float(value), float(wanted)
     except (TypeError, ValueError):
