@@ -38,8 +38,7 @@ def specification(place: Place, tmp_path_factory: pytest.TempPathFactory) -> str
     @dsl.pipeline(name=place.name("training"))
     def training(rows: int = 3, least: float = 0.5) -> str:
         trained = train(rows=rows)
-        checked: Any = check(accuracy=trained.outputs["Output"], least=least, model=trained.outputs["model"])
-        return checked.output  # type: ignore[no-any-return]
+        return check(accuracy=trained.outputs["Output"], least=least, model=trained.outputs["model"]).output
 
     path = tmp_path_factory.mktemp("pipelines") / "training.yaml"
     compiler.Compiler().compile(training, str(path))
