@@ -21,6 +21,8 @@ PART = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."]+)')
 """Of a path: `labels."compute.googleapis.com/zone"` has two."""
 ORDER = re.compile(r"([\w.]+)(?:\s+(asc|desc))?")
 VALUES = ("stringValue", "numberValue", "boolValue")
+SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
+"""In their order: https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#LogSeverity."""
 
 
 def select(rows: list[Json], text: str, functions: Functions | None = None) -> list[Json]:
@@ -189,6 +191,8 @@ def _has(value: Any, wanted: str) -> bool:
 def _compare(value: Any, wanted: str) -> int | None:
     if value is None:
         return None
+    if value in SEVERITIES and wanted.upper() in SEVERITIES:
+        value, wanted = SEVERITIES.index(value), str(SEVERITIES.index(wanted.upper()))
     try:
         left, right = float(value), float(wanted)
     except (TypeError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from fnmatch import fnmatchcase
 from typing import Any
 
 from emulator.behaviours import Refusal
@@ -32,9 +33,14 @@ UNDESCRIBED = {
     ("bigquery", "queryParameters.parameterValue.arrayValues.value"),
     ("bigquery", "configuration.query.queryParameters.parameterValue.value"),
     ("bigquery", "configuration.query.queryParameters.parameterValue.arrayValues.value"),
+    ("bigquery", "queryParameters.parameterValue.structValues.*.value"),
+    ("bigquery", "configuration.query.queryParameters.parameterValue.structValues.*.value"),
     ("compute", "nats.initialNatIps"),
+    # Entries may leave these to the request: https://cloud.google.com/logging/docs/reference/v2/rest/v2/entries/write
+    ("logging", "entries.logName"),
+    ("logging", "entries.resource"),
 }
-"""Where Google's own clients do not keep to the documents, and Google answers all the same: `(service, path)`."""
+"""Where Google's own clients do not keep to the documents, and Google answers all the same: `(service, path)`; `*` is any key."""
 UNDESCRIBED_PARAMETERS = {"bigquery": {"projection"}}
 """The same for query parameters: service → names."""
 
@@ -137,7 +143,7 @@ def body(method: Method, given: Json, *, partial: bool) -> Json:
     if not partial:
         bound = {name.partition(".")[0] for name in method.parameters}
         violations += _missing(described, method.request, value, "", bound)
-    violations = [violation for violation in violations if (described.name, re.sub(r"\[\d+\]", "", violation[0])) not in UNDESCRIBED]
+    violations = [violation for violation in violations if not _let_through(described, re.sub(r"\[\d+\]", "", violation[0]))]
     if violations:
         raise refused(violations)
     return dict(value)
@@ -159,6 +165,10 @@ def of_schema(described: Document, name: str, given: Any, path: str) -> Json:
     if violations := violations + _missing(described, name, value, path, set()):
         raise refused(violations)
     return dict(value)
+
+
+def _let_through(described: Document, path: str) -> bool:
+    return any(service == described.name and fnmatchcase(path, known) for service, known in UNDESCRIBED)
 
 
 def refused(violations: list[Violation]) -> Refusal:

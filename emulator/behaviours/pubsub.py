@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ DELETED_TOPIC = "_deleted-topic_"
 PULL_SECONDS = 0.5
 """How long an empty pull waits for a message."""
 SHORTEST_SNAPSHOT_SECONDS = 3600.0
+ID = re.compile(r"(?!goog)[A-Za-z][A-Za-z0-9._~%+-]{2,254}")
+"""https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names"""
 
 defaults("pubsub", "Subscription", ackDeadlineSeconds=10, messageRetentionDuration="604800s", expirationPolicy={"ttl": "2678400s"})
 
@@ -33,9 +36,21 @@ async def push(cloud: Cloud) -> None:
             cloud.pushes.settle(name)
 
 
+@completes("pubsub", "Topic")
+def named(call: Call, cloud: Cloud, name: str, topic: Json) -> None:
+    """What may be the id of a topic or a subscription."""
+    if not ID.fullmatch(name.rpartition("/")[2]):
+        message = (
+            f"Invalid resource name given (name={name}). Nothing was made. Begin its last part with a letter that does not begin `goog`, "
+            "and use 3 to 255 letters, digits and -._~%+."
+        )
+        raise Refusal(400, "INVALID_ARGUMENT", message)
+
+
 @completes("pubsub", "Subscription")
 def complete(call: Call, cloud: Cloud, name: str, subscription: Json) -> None:
     """A subscription that pushes begins to do so, and goes by what it now says."""
+    named(call, cloud, name, subscription)
     if "bigqueryConfig" in subscription or "cloudStorageConfig" in subscription:
         raise not_emulated("A subscription that writes to BigQuery or Cloud Storage")
     if endpoint_of(subscription) or endpoint_of(cloud.store.of("pubsub").get(name)):

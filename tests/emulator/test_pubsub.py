@@ -112,7 +112,7 @@ def _later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 
 def _local(local: Local, settings: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
     number = next(numbers)
-    topic, name = f"projects/acme-test/topics/t{number}", f"projects/acme-test/subscriptions/s{number}"
+    topic, name = f"projects/acme-test/topics/topic-{number}", f"projects/acme-test/subscriptions/inbox-{number}"
     local.call("PUT", f"/v1/{topic}", {}, host="pubsub.googleapis.com")
     status, subscription = local.call("PUT", f"/v1/{name}", {"topic": topic, **settings}, host="pubsub.googleapis.com")
     assert status == 200, subscription

@@ -412,6 +412,12 @@ def test_filters_read_as_google_writes_them(text: str, wanted: list[str]) -> Non
     assert [row["displayName"] for row in filters.select(rows, text)] == wanted
 
 
+def test_severities_are_compared_by_their_order() -> None:
+    rows = [{"severity": severity} for severity in ("DEBUG", "INFO", "WARNING", "ERROR", "ALERT")]
+    assert [row["severity"] for row in filters.select(rows, "severity>=ERROR")] == ["ERROR", "ALERT"]
+    assert [row["severity"] for row in filters.select(rows, "severity<info")] == ["DEBUG"]
+
+
 @pytest.mark.parametrize("text", ["in_orbit(x)", "a =", "((a=b)"])
 def test_a_filter_that_is_not_understood_is_refused_and_not_ignored(text: str) -> None:
     with pytest.raises(Refusal, match="not emulated"):
