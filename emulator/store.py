@@ -162,6 +162,14 @@ class Collection:
         for name, body in rows.fetchall():
             yield name, json.loads(body)
 
+    def after(self, parent: str, name: str, limit: int, kind: str = "") -> list[tuple[str, Json]]:
+        """The first `limit` of `items` whose names come after `name`."""
+        rows = self._database.execute(
+            "select name, body from resources where service = ? and parent = ? and name > ? and (? = '' or kind = ?) order by name limit ?",
+            (self.service, parent, name, kind, kind, limit),
+        )
+        return [(name, json.loads(body)) for name, body in rows]
+
     def between(self, first: str, last: str) -> list[tuple[str, Json]]:
         """`(name, resource)` of all names from `first` up to, but without, `last`, in order."""
         rows = self._database.execute(
