@@ -291,15 +291,12 @@ def test_what_an_import_has_written_is_counted_after_a_restart(local: Local) -> 
 
 @pytest.mark.long
 def test_a_hundred_thousand_lines_do_not_take_minutes(local: Local) -> None:
-    name = dataset(local)
-    bucket = local.cloud.objects.folder / local.bucket / "many"
-    bucket.mkdir()
-    for number in range(100_000):
-        (bucket / f"{number}.png").write_bytes(PNG + str(number).encode())
-    rows = (labelled(f"gs://{local.bucket}/many/{number}.png", "ab"[number % 2]) for number in range(100_000))
+    name = dataset(local, "text")
+    rows = ({"textContent": f"text {number}", "classificationAnnotation": {"displayName": "ab"[number % 2]}} for number in range(100_000))
     uri = written(local, lines(*rows))
     begun = time.monotonic()
-    assert "error" not in imported(local, name, uri, SINGLE)
+    assert "error" not in imported(local, name, uri, TEXTS)
+    assert len(views(local, name, "pageSize=100")) == 100
     assert time.monotonic() - begun < 120
     assert local.call("GET", name)[1]["dataItemCount"] == "100000"
 
