@@ -26,8 +26,8 @@ ENDPOINTS = "projects.locations.endpoints"
 KIND = "TuningJob"
 GLANCE_SECONDS = 4.0
 """How long a read of a running job is held, since clients sleep much longer between two reads."""
-BASE = "google-vertex-llm-tuning-base-model-id"
-"""The label by which a tuned model is known."""
+SOURCE = {"sourceType": "GENIE"}
+"""A model's `modelSourceInfo`, by which clients know a tuned Gemini."""
 UNENDED = ("JOB_STATE_PENDING", "JOB_STATE_RUNNING")
 SPECS = (
     "preferenceOptimizationSpec",
@@ -110,7 +110,9 @@ def _succeed(cloud: Cloud, job: Json, outcome: Outcome) -> None:
         "versionId": "1",
         "versionAliases": ["default"],
         "versionDescription": ", ".join(f"{metric} {value:.4f}" for metric, value in outcome.metrics.items()),
-        "labels": {**job.get("labels", {}), BASE: last(job["baseModel"])},
+        "labels": {**job.get("labels", {}), "google-vertex-llm-tuning-base-model-id": last(job["baseModel"])},
+        "modelSourceInfo": SOURCE,
+        "baseModelSource": {"genieSource": {"baseModelUri": f"publishers/google/models/{last(job['baseModel'])}"}},
         "deployedModels": [{"endpoint": endpoint_name, "deployedModelId": deployed_id}],
         "createTime": stamp,
         "updateTime": stamp,
@@ -206,7 +208,7 @@ def is_tuned(cloud: Cloud, name: str) -> bool:
     """Whether an endpoint or a model of a project comes from a tuning job."""
     resource = cloud.store.of("aiplatform").get(name.partition("@")[0]) or {}
     models = [one["model"] for one in resource.get("deployedModels", [])] if "/endpoints/" in name else [name.partition("@")[0]]
-    return any(BASE in (cloud.store.of("aiplatform").get(model) or {}).get("labels", {}) for model in models)
+    return any((cloud.store.of("aiplatform").get(model) or {}).get("modelSourceInfo") == SOURCE for model in models)
 
 
 def head_of(cloud: Cloud, name: str) -> Head:

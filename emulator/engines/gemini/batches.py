@@ -48,8 +48,7 @@ async def start(cloud: Cloud, call: Call, job: Json) -> Json:
     Raises:
         Refusal: The model, its rows or the place for its answers do not serve; no job was made.
     """
-    model = cloud.projects.by_id(job["model"])
-    _head(cloud, model)
+    _head(cloud, cloud.projects.by_id(job["model"]))
     form = job["inputConfig"].get("instancesFormat")
     if form not in (JSONL, BIGQUERY):
         raise Refusal(400, "", f"Rows for Gemini come as jsonl or bigquery, not as {form}. No job was made.")
@@ -58,7 +57,7 @@ async def start(cloud: Cloud, call: Call, job: Json) -> Json:
     source = predictions.check(cloud, job)
     with cloud.store.transaction():
         created = cloud.resources.create(call)
-        created |= {"state": "JOB_STATE_PENDING", "model": model}
+        created |= {"state": "JOB_STATE_PENDING"}
         created["outputInfo"] = predictions.output_of(created, "model")
         cloud.store.of("aiplatform").put(created["name"], KIND, created)
         _keep(cloud, created["name"], source, START, {}, {}, 0)
@@ -98,7 +97,7 @@ async def _predict(cloud: Cloud, name: str) -> Json:
     """Runs a job from its checkpoint on; returns how it ended."""
     kept = cloud.store.of(CHECKPOINTS).get(name) or {}
     job = cloud.store.of("aiplatform").get(name) or {}
-    source, head = Source.of(kept["source"]), _head(cloud, job["model"])
+    source, head = Source.of(kept["source"]), _head(cloud, cloud.projects.by_id(job["model"]))
     drafts, failed = Drafts(drafts_of(cloud, name), kept["rows"], kept["sizes"]), int(kept["failed"])
     async for page, after in instances.pages(cloud, source, (kept["position"][0], kept["position"][1]), PAGE):
         lines = await asyncio.gather(*(_line(cloud, job, row, head) for row in page))
