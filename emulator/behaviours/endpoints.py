@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from emulator.behaviours import STATUS_NAMES, Call, Json, Refusal, Response, completes, on, route
-from emulator.behaviours.models import find, mark_deployed
+from emulator.behaviours.models import find, is_generative, mark_deployed
 from emulator.clock import now, number
 from emulator.engines.requests import payloads
 from emulator.projects import project_number
@@ -72,7 +72,8 @@ async def deploy(call: Call, cloud: Cloud) -> Json:
         _check_split(split, [*endpoint.get("deployedModels", []), deployed])
 
     async def work() -> Json:
-        await cloud.servers.open(name, deployed, model)
+        if not is_generative(model):
+            await cloud.servers.open(name, deployed, model)
         try:
             endpoint = cloud.resources.load(call, name)
         except Refusal:
@@ -243,6 +244,8 @@ async def _ask(cloud: Cloud, name: str, body: bytes, content_type: str) -> tuple
     (chosen,) = random.choices(list(split), weights=list(split.values()))
     deployed = _deployed(endpoint, chosen)
     model = find(cloud, f"{deployed['model']}@{deployed['modelVersionId']}")
+    if is_generative(model):
+        raise Refusal(400, "FAILED_PRECONDITION", f"Endpoint '{name}' serves a tuned Gemini, which predicts nothing. Ask generateContent.")
     server = await cloud.servers.open(name, deployed, model)
     begun = time.perf_counter()
     try:
