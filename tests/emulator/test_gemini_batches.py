@@ -123,6 +123,8 @@ BAD: dict[str, tuple[Any, str]] = {
         "No such object",
     ),
     "an array": ([1], "no object 'request'"),
+    "half a character": ('{"request": "\\ud800"}', "not JSON"),
+    "a deep one": ({"request": {"contents": json.loads("[" * 400 + "]" * 400)}}, "contents[0]"),
     "a missing cache": ({"request": request("x", cachedContent="cachedContents/1")}, "cached content"),
 }
 

@@ -190,6 +190,7 @@ UNLEARNT: dict[str, tuple[list[Json | str], str]] = {
     "free text": ([row(f"Question {at}", f"A long answer number {at}") for at in range(20)], "free text cannot be learnt"),
     "one label": ([row(f"Question {at}", "yes") for at in range(20)], "1 different answers"),
     "bad rows": ([*rows(("Rome",)), *[row(f"Question {at}", "") for at in range(3)]], "line 13: .*no text.*at most 10%"),
+    "a row that is too deep": (['{"contents":' + "[" * 100_000], "a line is not JSON"),
     "no rows": ([], "0 of the 0 rows"),
     "turns": ([{"contents": [{"role": "user", "parts": [{"text": "x"}]}]}], "one turn of the user and one of the model"),
     "a missing file": (

@@ -102,7 +102,8 @@ async def _predict(cloud: Cloud, name: str) -> Json:
     async for page, after in instances.pages(cloud, source, (kept["position"][0], kept["position"][1]), PAGE):
         lines = await asyncio.gather(*(_line(cloud, job, row, head) for row in page))
         failed += sum(bool(line["status"]) for line in lines)
-        drafts.append(ANSWERS, [json.dumps(line, ensure_ascii=False) for line in lines])
+        # In ASCII, since a row may hold half a character.
+        drafts.append(ANSWERS, [json.dumps(line) for line in lines])
         with cloud.store.transaction():
             _keep(cloud, name, source, after, drafts.rows, drafts.sizes, failed)
             change(cloud, name, completionStats=_stats(drafts, failed, -1))
@@ -123,7 +124,7 @@ async def _line(cloud: Cloud, job: Json, row: Row, head: Head | None) -> Json:
             raise Refusal(400, "", row.error)
         response, status = await _answer(cloud, job, given.get("request"), head), ""
     except Refusal as refusal:
-        response, status = {}, f"{BAD_REQUEST}{json.dumps(refusal.body()['error'], ensure_ascii=False)}"
+        response, status = {}, f"{BAD_REQUEST}{json.dumps(refusal.body()['error'])}"
     if job["outputConfig"]["predictionsFormat"] == BIGQUERY and job["inputConfig"]["instancesFormat"] != BIGQUERY:
         given = {"request": given.get("request")}
     return {**given, "response": response, "status": status, "processed_time": datetime.now(UTC).isoformat(timespec="milliseconds")}
