@@ -253,7 +253,7 @@ def _scalar(described: Document, schema: Json, kind: str, value: Any, path: str)
             except ValueError:
                 return value, wrong
         fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if kind == "integer" and fits and float(value).is_integer():
+        if kind == "integer" and fits and (isinstance(value, int) or value.is_integer()):
             value = int(value)
         elif kind == "integer":
             fits = False

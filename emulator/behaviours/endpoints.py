@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from emulator.behaviours import Call, Json, Refusal, Response, completes, on
-from emulator.behaviours.models import find, mark_deployed
+from emulator.behaviours.models import find, is_generative, mark_deployed
 from emulator.clock import now, number
 from emulator.projects import project_number
 from emulator.quotas import check_serving
@@ -65,7 +65,8 @@ async def deploy(call: Call, cloud: Cloud) -> Json:
         _check_split(split, [*endpoint.get("deployedModels", []), deployed])
 
     async def work() -> Json:
-        await cloud.servers.open(name, deployed, model)
+        if not is_generative(model):
+            await cloud.servers.open(name, deployed, model)
         try:
             endpoint = cloud.resources.load(call, name)
         except Refusal:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.behaviours import STATUS_NAMES, Call, Json, Refusal, Response, on, route
 from emulator.behaviours.endpoints import ENDPOINTS, deployed_of
-from emulator.behaviours.models import find
+from emulator.behaviours.models import find, is_generative
 from emulator.engines.requests import payloads
 from emulator.validation import parsed
 
@@ -182,7 +182,10 @@ async def _chosen(cloud: Cloud, name: str, deployed_id: str = "") -> Asked:
             400, "FAILED_PRECONDITION", f"Endpoint '{name}' sends traffic to no deployed model. Deploy one, or set its trafficSplit."
         )
     deployed = deployed_of(endpoint, deployed_id or random.choices(list(split), weights=list(split.values()))[0])
-    return Asked(endpoint, deployed, find(cloud, f"{deployed['model']}@{deployed['modelVersionId']}"))
+    model = find(cloud, f"{deployed['model']}@{deployed['modelVersionId']}")
+    if is_generative(model):
+        raise Refusal(400, "FAILED_PRECONDITION", f"Endpoint '{name}' serves a tuned Gemini, which predicts nothing. Ask generateContent.")
+    return Asked(endpoint, deployed, model)
 
 
 async def _ask(cloud: Cloud, asked: Asked, body: bytes, content_type: str, counted: bool = True) -> tuple[int, str, bytes]:
