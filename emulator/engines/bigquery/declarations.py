@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from emulator.engines.bigquery.dialect import Tree, not_carried
+from emulator.engines.bigquery.trees import Tree, not_carried
 from emulator.engines.bigquery.types import stored
 
 Json = dict[str, Any]

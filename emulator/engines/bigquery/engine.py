@@ -162,6 +162,7 @@ class BigQuery:
                 create(connection, storage, wanted)
             by_name = "" if fields and not append else "BY NAME "
             connection.execute(f"INSERT INTO {quoted(storage)} {by_name}{sql}")
+            _refuse_null_elements(connection, storage, wanted)
             return (given, *sizes.size(connection, storage, wanted))
 
         given, count, size = await self.warehouse.run(work, writes=append, job=job)
@@ -302,3 +303,13 @@ class BigQuery:
 def _fields(connection: Connection, sql: str) -> list[Json]:
     relation = connection.sql(sql)
     return [column(name, one) for name, one in zip(relation.columns, relation.types, strict=True)]
+
+
+def _refuse_null_elements(connection: Connection, storage: str, fields: Fields) -> None:
+    """An array in a result or a table holds no NULL."""
+    for one in fields:
+        if one.get("mode") == "REPEATED":
+            column = quoted(one["name"])
+            if connection.execute(f"SELECT 1 FROM {quoted(storage)} WHERE list_count({column}) <> len({column}) LIMIT 1").fetchone():
+                message = f"Array cannot have a null element; error in writing field {one['name']}"
+                raise Refusal(400, "INVALID_ARGUMENT", message, reason="invalidQuery")

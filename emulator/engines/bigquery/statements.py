@@ -11,9 +11,12 @@ from sqlglot import exp
 
 from emulator.behaviours import Refusal
 from emulator.engines.bigquery import dialect
+from emulator.engines.bigquery.arrays import pivoted
 from emulator.engines.bigquery.declarations import declared, standard
-from emulator.engines.bigquery.dialect import Tree, corrected, invalid, not_carried, parsed
+from emulator.engines.bigquery.dialect import check, corrected, parsed
+from emulator.engines.bigquery.kinds import annotate
 from emulator.engines.bigquery.parameters import with_values
+from emulator.engines.bigquery.trees import Tree, invalid, not_carried
 from emulator.engines.bigquery.types import quoted, text
 
 Json = dict[str, Any]
@@ -22,7 +25,7 @@ VIEWS_IN_VIEWS = 16
 INFORMATION_SCHEMA = "INFORMATION_SCHEMA."
 STUMBLES = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What sqlglot raises over statements that are only nearly SQL."""
-SUFFIXES = {"version": "FOR SYSTEM_TIME AS OF", "sample": "TABLESAMPLE", "pivots": "PIVOT and UNPIVOT"}
+SUFFIXES = {"version": "FOR SYSTEM_TIME AS OF"}
 DML = {exp.Insert: "INSERT", exp.Update: "UPDATE", exp.Delete: "DELETE", exp.Merge: "MERGE", exp.TruncateTable: "TRUNCATE_TABLE"}
 
 
@@ -131,6 +134,9 @@ class _Scope:
         if isinstance(tree, exp.Insert) and not isinstance(tree.this, exp.Schema):
             names = [exp.to_identifier(one["name"], quoted=True) for one in table.fields]
             tree.set("this", exp.Schema(this=tree.this, expressions=names))
+        for record in tree.find_all(exp.Struct):
+            # What is written into a table is a record by the places of its fields.
+            record.meta["written"] = not isinstance(record.parent, (exp.Dot, exp.Paren))
         sql = dialect.written(self.resolved(tree, 0))
         return Statement(kind, sql, self.tables, self.columns, target=table.name)
 
@@ -162,6 +168,9 @@ class _Scope:
         """The tree with every table in place, corrected."""
         if depth > VIEWS_IN_VIEWS:
             raise invalid("Views reference each other, or too deeply.")
+        check(tree)
+        annotate(tree, self._known)
+        _pivot(tree)
         common = {one.alias for one in tree.find_all(exp.CTE)}
         self.columns |= {"*" if isinstance(one, exp.Star) else one.name.lower() for one in tree.find_all(exp.Column, exp.Star, exp.Dot)}
         replacements: list[tuple[Tree, Tree]] = []
@@ -170,6 +179,12 @@ class _Scope:
                 continue
             replacements.append((node, self._array(node) or self._table(node, depth)))
         return _without(replacements, tree)
+
+    def _known(self, node: Tree) -> Table | None:
+        """The table that a name may mean, without a word where it means none."""
+        dataset = node.args["db"].name if node.args.get("db") else self.dataset
+        project = node.args["catalog"].name if node.args.get("catalog") else self.project
+        return self.catalogue.get(f"{project}.{dataset}.{node.name}")
 
     def _array(self, node: Tree) -> Tree | None:
         """`FROM t, t.items` unnests a column of `t`."""
@@ -186,7 +201,7 @@ class _Scope:
 
     def _table(self, node: Tree, depth: int) -> Tree:
         alias = node.alias or node.name.rpartition(".")[2]
-        if more := {key for key, given in node.args.items() if given} - {"this", "db", "catalog", "alias", "joins"}:
+        if more := {key for key, given in node.args.items() if given} - {"this", "db", "catalog", "alias", "joins", "sample"}:
             raise not_carried(SUFFIXES.get(min(more), f"{min(more).upper()} of a table"))
         if node.name.upper().startswith(INFORMATION_SCHEMA):
             return _aliased(self._information(node), alias)
@@ -204,6 +219,8 @@ class _Scope:
             isinstance(node.parent, exp.Schema) and isinstance(node.parent.parent, exp.Insert)
         )
         physical = exp.Table(this=exp.to_identifier(table.storage, quoted=True))
+        if sample := node.args.get("sample"):
+            physical.set("sample", exp.TableSample(percent=sample.args["percent"].copy(), method=exp.var("bernoulli")))
         if not target:
             physical.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
         return physical
@@ -249,6 +266,18 @@ class _Scope:
             columns = [(*one.short.split(".", 2), *column) for one in inside for column in _columns(one)]
             return _values((*heads, "column_name", "ordinal_position", "is_nullable", "data_type"), columns)
         raise not_carried(name)
+
+
+def _pivot(tree: Tree) -> None:
+    """PIVOT and UNPIVOT become the queries that they mean."""
+    for pivot in list(tree.find_all(exp.Pivot)):
+        source = pivot.parent
+        alias = pivot.args.get("alias")
+        if source is None or len(source.args["pivots"]) != 1:
+            raise not_carried("Several PIVOTs of one table")
+        source.set("pivots", None)
+        query = exp.Subquery(this=pivoted(source.copy(), pivot), alias=alias or exp.TableAlias(this=exp.to_identifier("_pivot")))
+        source.replace(query)
 
 
 def _aliased(sql: str, alias: str) -> Tree:
@@ -300,7 +329,7 @@ def named(tree: Tree) -> None:
     for one in list(select.expressions):
         if isinstance(one, exp.Star) or (isinstance(one, exp.Column) and isinstance(one.this, exp.Star)):
             continue
-        name = one.alias_or_name if not isinstance(one, (exp.Literal, exp.Func, exp.Cast)) else one.alias
+        name = one.alias_or_name if isinstance(one, (exp.Alias, exp.Column, exp.Dot)) else ""
         if not name:
             name = f"f{unnamed}_"
             unnamed += 1

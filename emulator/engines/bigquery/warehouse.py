@@ -100,6 +100,7 @@ class Warehouse:
     def _open(self, live: set[str]) -> duckdb.DuckDBPyConnection:
         import duckdb
 
+        from emulator.engines.bigquery import natives
         from emulator.engines.bigquery.functions import MACROS
 
         with self._opening:
@@ -111,6 +112,7 @@ class Warehouse:
                     raise Refusal(500, "INTERNAL", message) from None
                 for name, value in SETTINGS.items():
                     database.execute(f"SET GLOBAL {name} = {value}")
+                natives.register(database)
                 for macro in MACROS:
                     database.execute(macro)
                 self._database = database
