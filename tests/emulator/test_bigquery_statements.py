@@ -50,7 +50,9 @@ def test_a_statement_has_the_answer_worked_out_by_hand(tables: Local, case: Json
         status, answer = asked(tables, sql)
         assert status == 200, (sql, answer)
     status, answer = asked(
-        tables, case["sql"], **{key: case[key] for key in ("queryParameters", "dryRun", "maximumBytesBilled") if key in case}
+        tables,
+        case["sql"],
+        **{key: case[key] for key in ("queryParameters", "dryRun", "maximumBytesBilled", "useLegacySql") if key in case},
     )
     if "refused" in case:
         assert 400 <= status < 500, answer

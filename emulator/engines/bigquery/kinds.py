@@ -15,7 +15,7 @@ from sqlglot.schema import MappingSchema
 from emulator.engines.bigquery.trees import KIND, Tree, kind_of, not_carried
 
 if TYPE_CHECKING:
-    from emulator.engines.bigquery.statements import Table
+    from emulator.engines.bigquery.catalogue import Table
 
 Json = dict[str, Any]
 

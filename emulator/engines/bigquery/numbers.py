@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from emulator.engines.bigquery.trees import Correction, Tree, call, called, cast, kind_of, macro, not_carried
+from emulator.engines.bigquery.trees import Correction, Tree, call, called, cast, invalid, is_literal, kind_of, macro, not_carried
 
 NUMERIC = "DECIMAL(38, 9)"
+INCOMPARABLE = [{"STRING", other} for other in ("INT64", "FLOAT64", "NUMERIC", "BOOL", "DATE", "TIMESTAMP", "DATETIME", "TIME")]
+INCOMPARABLE += [{"DATE", "TIMESTAMP"}, {"DATETIME", "TIMESTAMP"}, {"BOOL", "INT64"}]
+SIGNS: dict[type[Tree], str] = {exp.EQ: "=", exp.NEQ: "!=", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
 VALUES = (exp.Alias, exp.Select, exp.Array, exp.PropertyEQ, exp.Struct, exp.Tuple, exp.Unnest)
 """Under these a bare whole number is a value, and so an INT64."""
 
@@ -20,11 +23,6 @@ def _literal(node: Tree) -> Tree | None:
     if any(mark in node.name for mark in ".eE"):
         return cast(node, "DOUBLE")
     return cast(node, "BIGINT") if isinstance(node.parent, VALUES) and node.arg_key in ("this", "expression", "expressions") else None
-
-
-def _is_literal(node: Tree) -> bool:
-    node = node.this if isinstance(node, (exp.Neg, exp.Paren)) else node
-    return isinstance(node, exp.Cast) and isinstance(node.this, exp.Literal) and not node.this.is_string
 
 
 def _numeric(node: Tree, name: str) -> Tree:
@@ -48,11 +46,18 @@ def _arithmetic(node: Tree) -> Tree | None:
 
 
 def _comparison(node: Tree) -> Tree | None:
-    """A number with a point beside a NUMERIC value is one, too."""
+    """Types are compared that BigQuery compares; a number with a point beside a NUMERIC value is one, too."""
+    if isinstance(node.parent, exp.Update) and node.arg_key == "expressions":
+        return None
     sides = node.args["this"], node.args["expression"]
-    for one, other in (sides, sides[::-1]):
-        if kind_of(one) == "NUMERIC" and _is_literal(other):
-            other.replace(cast(other, NUMERIC))
+    one, other = map(kind_of, sides)
+    if {one, other} in INCOMPARABLE and all(isinstance(side, (exp.Column, exp.Literal, exp.Cast)) for side in sides):
+        literal = any(kind_of(side) == "STRING" and is_literal(side) for side in sides)
+        if not literal or {one, other} & {"INT64", "FLOAT64", "NUMERIC", "BOOL"}:
+            raise invalid(f"No matching signature for operator {SIGNS[type(node)]} for argument types: {one}, {other}")
+    for left, right in (sides, sides[::-1]):
+        if kind_of(left) == "NUMERIC" and is_literal(right):
+            right.replace(cast(right, NUMERIC))
     return None
 
 
@@ -158,7 +163,7 @@ def _bucket(node: Tree) -> Tree | None:
 CORRECTIONS: dict[type[Tree], Correction] = {
     exp.Literal: _literal,
     **dict.fromkeys((exp.Add, exp.Sub, exp.Mul), _arithmetic),
-    **dict.fromkeys((exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE), _comparison),
+    **dict.fromkeys(SIGNS, _comparison),
     **dict.fromkeys((exp.Div, exp.IntDiv, exp.Mod), _division),
     exp.SafeDivide: _safe_divide,
     exp.Avg: _average,

@@ -54,6 +54,23 @@ def kind_of(node: Tree | None) -> str:
     return NAMES.get(found.this, "") if found is not None else ""
 
 
+def is_literal(node: Tree) -> bool:
+    """Whether a node is a constant as it was written, perhaps typed meanwhile."""
+    node = node.this if isinstance(node, (exp.Neg, exp.Paren)) else node
+    return isinstance(node, exp.Literal) or (isinstance(node, exp.Cast) and isinstance(node.this, exp.Literal))
+
+
+def coerces(given: str, wanted: str, literal: bool) -> bool:
+    """Whether a value of one type becomes one of another by itself.
+
+    https://cloud.google.com/bigquery/docs/reference/standard-sql/conversion_rules
+    """
+    more = {"INT64": ("NUMERIC", "FLOAT64"), "NUMERIC": ("FLOAT64",), "DATE": ("DATETIME",)}.get(given, ())
+    if literal:
+        more += {"STRING": ("DATE", "DATETIME", "TIME", "TIMESTAMP"), "FLOAT64": ("NUMERIC",)}.get(given, ())
+    return given == wanted or wanted in more
+
+
 def cast(value: Tree, kind: str) -> Tree:
     """A cast in DuckDB's own types."""
     return exp.Cast(this=value.copy(), to=exp.DataType.build(kind, dialect="duckdb"))
