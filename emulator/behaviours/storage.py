@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, BinaryIO
 
-from emulator.behaviours import BLOCK, Call, Json, Refusal, Response, not_emulated, on
+from emulator.behaviours import BLOCK, Call, Json, Refusal, Response, not_emulated, on, refuses
 from emulator.engines import globs, retention
 from emulator.engines.content import blocks
 from emulator.engines.generations import SOFT
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
 PAGE = 1000
+refuses("storage", *(f"objectAccessControls.{verb}" for verb in ("insert", "patch", "update", "delete")))
 SMALL_BYTES = 8 * BLOCK
 """Content up to this size is read at once; what is larger would hold up other calls."""
 UNMET = "At least one of the pre-conditions you specified did not hold."
@@ -103,6 +104,14 @@ def _page(items: list[Json], prefixes: list[str], token: str) -> Json:
     page |= {"items": items} if items else {}
     page |= {"prefixes": prefixes} if prefixes else {}
     return page | ({"nextPageToken": token} if token else {})
+
+
+@on("storage", "objects.insert")
+async def insert_object(call: Call, cloud: Cloud) -> Json:
+    """Metadata alone makes no object."""
+    raise Refusal(
+        400, "INVALID_ARGUMENT", "An object is made by its content: send the request to /upload/storage/v1/….", reason="wrongUrlForUpload"
+    )
 
 
 @on("storage", "objects.get")

@@ -230,7 +230,7 @@ def listing(local: Local) -> set[Path]:
 def hold(local: Local, seed: int, count: int) -> None:
     """Holds the invariant against `count` requests; the message repeats the first that broke it."""
     assert ROUTES
-    before = listing(local) | {local.state / "state.db-wal", local.state / "state.db-shm"}
+    before = listing(local) | {local.state / f"{name}.db{end}" for name in ("state", "messages") for end in ("", "-wal", "-shm")}
     for request in requests(Chance(seed, local), count):
         status = local.run(answered(local, request))
         assert status < 500, (status, request, local.cloud.store.last_lines(dispatch.FAULTS, 1))

@@ -95,7 +95,7 @@ def test_a_damaged_file_of_one_engine_is_told_and_the_others_go_on(tmp_path: Pat
 import google.auth
 from google.auth.transport.requests import AuthorizedSession
 session = AuthorizedSession(google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])[0])
-topic = "https://pubsub.googleapis.com/v1/projects/acme-test/topics/t"
+topic = "https://pubsub.googleapis.com/v1/projects/acme-test/topics/topic"
 print(session.put(topic, json={}).status_code)
 answer = session.post(topic + ":publish", json={"messages": [{"data": "aGk="}]})
 print(answer.status_code, "messages.db is damaged" in answer.json()["error"]["message"])
