@@ -51,14 +51,19 @@ class Jobs:
         """
         replicas(self.cloud, f"{location}/customJobs/0", spec, self.folder)
 
-    def start(self, job: Json, trial: Trial | None = None) -> Json:
-        """Keeps a custom job and starts its processes; `job` is complete but for its state.
+    def start(self, job: Json, trial: Trial | None = None, variables: dict[str, str] | None = None) -> Json:
+        """Keeps a custom job and starts its processes.
+
+        Args:
+            job: Complete but for its state.
+            trial: Which trial it runs, if any.
+            variables: What its processes are told besides, such as where their data are.
 
         Raises:
             Refusal: A replica asks for what cannot be run here; nothing is kept.
         """
         name, spec = job["name"], job["jobSpec"]
-        parts = replicas(self.cloud, name, spec, self.folder / name.rpartition("/")[2], trial)
+        parts = replicas(self.cloud, name, spec, self.folder / name.rpartition("/")[2], trial, variables)
         if trial:
             for part in parts:
                 (trial.folder / part.name).mkdir(parents=True, exist_ok=True)

@@ -289,7 +289,7 @@ def linked() -> bytes:
     [
         ("out.tar.gz", source_distribution({"t/../../../out": "x"})),
         ("link.tar.gz", linked()),
-        ("out.whl", wheel({"../../out.py": "x"})),
+        ("out.whl", wheel({"../../../out.py": "x"})),
         ("torn.tar.gz", source_distribution({"t/a.py": "x" * 9999})[:60]),
         ("none.whl", b"no archive"),
     ],
@@ -298,9 +298,7 @@ def test_a_package_that_leaves_its_folder_or_is_torn_fails_the_job(local: Local,
     job = ran(local, package(put(local, name, content)))
     assert job["state"] == "JOB_STATE_FAILED"
     assert name in job["error"]["message"]
-    assert (
-        not list(local.cloud.state.rglob("out*")) or name not in ("out.tar.gz", "out.whl") or len(list(local.cloud.state.rglob("out"))) == 0
-    )
+    assert not [path for path in local.cloud.state.rglob("*") if path.name in ("out", "out.py")]
 
 
 def test_a_package_that_is_missing_fails_the_job(local: Local) -> None:
@@ -665,6 +663,7 @@ def test_a_cancelled_pipeline_ends_its_job_and_can_then_be_deleted(local: Local)
 
 def test_jobs_that_a_stop_cut_off_are_said_so(local: Local) -> None:
     made = asked(local, "trainingPipelines", pipeline(inputs(local, "cut", "sleep 30"), modelToUpload=model()))
+    local.call("GET", "trainingPipelines")
     local.restart()
     done = ended(local, made)
     assert done["state"] == "PIPELINE_STATE_FAILED"
@@ -672,11 +671,77 @@ def test_jobs_that_a_stop_cut_off_are_said_so(local: Local) -> None:
     assert local.call("GET", done["trainingTaskMetadata"]["backingCustomJob"])[1]["error"]["code"] == 14
 
 
+TABULAR = "gs://google-cloud-aiplatform/schema/dataset/metadata/tabular_1.0.0.yaml"
+
+
+def dataset(local: Local, schema: str = TABULAR) -> str:
+    """Id of a dataset of a hundred rows in two files, every fifth of which is for tests."""
+    for part in (0, 1):
+        rows = [f'{number},"x, {number}",{"test" if number % 5 == 0 else "training"}' for number in range(part * 50, part * 50 + 50)]
+        put(local, f"table/{part}.csv", "\n".join(["number,text,part", *rows]).encode())
+    uris = [f"gs://{local.bucket}/table/{part}.csv" for part in (0, 1)]
+    body = {"displayName": "d", "metadataSchemaUri": schema, "metadata": {"inputConfig": {"gcsSource": {"uri": uris}}}}
+    status, operation = local.call("POST", "datasets", body)
+    assert status == 200, operation
+    return str(operation["response"]["name"].rpartition("/")[2])
+
+
+@pytest.mark.parametrize(
+    ("split", "sizes"),
+    [
+        ({}, [80, 10, 10]),
+        ({"fractionSplit": {"trainingFraction": 0.5, "validationFraction": 0.25}}, [75, 25, 0]),
+        ({"predefinedSplit": {"key": "part"}}, [80, 0, 20]),
+    ],
+)
+def test_a_pipeline_hands_the_rows_of_a_dataset_to_its_job_in_three_sets(local: Local, split: Json, sizes: list[int]) -> None:
+    config = {"datasetId": dataset(local), "gcsDestination": {"outputUriPrefix": f"gs://{local.bucket}/data"}, **split}
+    shown = "echo $AIP_DATA_FORMAT $AIP_TRAINING_DATA_URI $AIP_VALIDATION_DATA_URI $AIP_TEST_DATA_URI"
+    done = ended(local, asked(local, "trainingPipelines", pipeline(inputs(local, "o", shown), inputDataConfig=config)))
+    assert done["state"] == "PIPELINE_STATE_SUCCEEDED", done
+    (entry,) = lines(local, {"name": done["trainingTaskMetadata"]["backingCustomJob"]})
+    form, *patterns = entry["jsonPayload"]["message"].split()
+    sets = []
+    for pattern in patterns:
+        (found,) = local.cloud.objects.list(local.bucket, pattern.removeprefix(f"gs://{local.bucket}/").partition("*")[0])
+        text = local.cloud.objects.read(local.bucket, found["name"]).decode().splitlines()
+        assert text[0] == "number,text,part"
+        sets.append(text[1:])
+    assert (form, [len(rows) for rows in sets]) == ("csv", sizes)
+    numbers = sorted(int(row.partition(",")[0]) for rows in sets for row in rows)
+    assert numbers == list(range(100))
+    assert all('"x, ' in row for rows in sets for row in rows)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"datasetId": "missing"},
+        {"fractionSplit": {"trainingFraction": 0.9, "testFraction": 0.2}},
+        {"timestampSplit": {"key": "number"}},
+        {"gcsDestination": {"outputUriPrefix": "data"}},
+    ],
+)
+def test_data_that_cannot_be_split_are_refused(local: Local, config: Json) -> None:
+    config = {"datasetId": dataset(local), "gcsDestination": {"outputUriPrefix": f"gs://{local.bucket}/data"}, **config}
+    body = {"displayName": "p", **pipeline(inputs(local, "o"), inputDataConfig=config)}
+    assert local.call("POST", "trainingPipelines", body)[0] in (400, 404)
+
+
+def test_rows_without_the_column_that_splits_them_fail_the_pipeline_before_its_job(local: Local) -> None:
+    config = {"datasetId": dataset(local), "gcsDestination": {"outputUriPrefix": f"gs://{local.bucket}/data"}}
+    config |= {"predefinedSplit": {"key": "missing"}}
+    done = ended(local, asked(local, "trainingPipelines", pipeline(inputs(local, "o"), inputDataConfig=config)))
+    assert done["state"] == "PIPELINE_STATE_FAILED"
+    assert "'missing'" in done["error"]["message"]
+    assert "trainingTaskMetadata" not in done
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
         ({"trainingTaskDefinition": f"{DEFINITIONS}/automl_tabular_1.0.0.yaml"}, "not emulated"),
-        ({"inputDataConfig": {"datasetId": "1"}}, "not emulated"),
+        ({"inputDataConfig": {"datasetId": "1"}}, "datasets/1"),
         ({"trainingTaskInputs": {"worker_pool_specs": [{"colour": 1}]}}, "colour"),
         ({"trainingTaskInputs": [1]}, "trainingTaskInputs"),
         ({"trainingTaskInputs": {}}, "workerPoolSpecs"),
