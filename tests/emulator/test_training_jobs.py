@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import tarfile
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from emulator.engines.jobs import AT_A_TIME
 from tests.emulator.training import Json, Local, lines, package, pool, put, ran, source_distribution, wheel
 
 
@@ -29,6 +31,20 @@ def test_replicas_that_wait_for_each_other_all_run_at_once(local: Local, tmp_pat
     meet = f'touch {tmp_path}/$$; until [ "$(ls {tmp_path} | wc -l)" = 9 ]; do sleep 0.05; done'
     job = ran(local, pool("sh", "-c", meet), pool("sh", "-c", meet, replicas=8), scheduling={"timeout": "8s"})
     assert job["state"] == "JOB_STATE_SUCCEEDED", job.get("error")
+
+
+def test_a_job_does_not_wait_for_a_step_that_waits_for_it(local: Local) -> None:
+    slots = local.cloud.supervisor.slots
+
+    async def taken() -> None:
+        while not slots.locked():
+            await slots.acquire()
+
+    local.run(taken())
+    try:
+        assert ran(local, pool("true"), scheduling={"timeout": "8s"})["state"] == "JOB_STATE_SUCCEEDED"
+    finally:
+        local.cloud.supervisor.slots = asyncio.Semaphore(AT_A_TIME)
 
 
 def test_a_job_that_runs_longer_than_its_timeout_fails_with_that_reason(local: Local) -> None:
