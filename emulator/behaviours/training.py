@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from emulator.behaviours import Call, Json, Refusal, at_start, not_emulated, on
 from emulator.behaviours.models import find, register
 from emulator.clock import now, number
+from emulator.engines import splits
 from emulator.engines.tuning.study import Study
 from emulator.quotas import check_training
 from emulator.resources import check_name, described
@@ -26,26 +27,40 @@ TUNING = f"{DEFINITIONS}hyperparameter_tuning_task_1.0.0.yaml"
 
 @on("aiplatform", "projects.locations.trainingPipelines.create")
 async def create(call: Call, cloud: Cloud) -> Json:
-    """Starts the job of a pipeline. Definitions that are not custom train what only Google has; data of a dataset are not exported."""
+    """Starts a pipeline. Definitions that are not custom train what only Google has."""
     task = call.body["trainingTaskDefinition"]
     if task not in (CUSTOM, TUNING):
         raise not_emulated(f"The training task {task!r}")
     if "inputDataConfig" in call.body:
-        raise not_emulated("A training pipeline's inputDataConfig")
+        if task == TUNING:
+            raise not_emulated("inputDataConfig of a pipeline that tunes")
+        splits.check(_dataset(cloud, call.location, call.body), call.body["inputDataConfig"])
     job = _job(call, task)
     spec = job["jobSpec" if task == CUSTOM else "trialJobSpec"]
     _check_model(call, cloud, spec)
     if task == TUNING:
         cloud.tuning.check(call.location, job)
     else:
+        cloud.jobs.check(call.location, spec)
         check_training(cloud.store, call.location, spec)
     with cloud.store.transaction():
         name = cloud.resources.create(call)["name"]
-        started = (cloud.jobs if task == CUSTOM else cloud.tuning).start(job)
-        backing = "backingCustomJob" if task == CUSTOM else "backingHyperparameterTuningJob"
-        pipeline = cloud.background.become(name, KIND, "PENDING", trainingTaskMetadata={backing: started["name"]})
-    cloud.background.start(name, KIND, _work(cloud, name))
+        pipeline = cloud.background.become(name, KIND, "PENDING")
+    cloud.background.start(name, KIND, _work(cloud, name, job))
     return pipeline
+
+
+def _dataset(cloud: Cloud, location: str, pipeline: Json) -> Json:
+    """The dataset that a pipeline trains with.
+
+    Raises:
+        Refusal: There is none of that name.
+    """
+    name = f"{location}/datasets/{pipeline['inputDataConfig']['datasetId']}"
+    found = cloud.store.of("aiplatform").get(name)
+    if found is None:
+        raise Refusal(404, "NOT_FOUND", f"Resource '{name}' was not found.")
+    return found
 
 
 def _job(call: Call, task: str) -> Json:
@@ -86,10 +101,36 @@ def _check_model(call: Call, cloud: Cloud, spec: Json) -> None:
         raise Refusal(400, "INVALID_ARGUMENT", f"{problem} Nothing was run. Add it to trainingTaskInputs.")
 
 
-async def _work(cloud: Cloud, name: str) -> Json:
-    """Waits for the job of a pipeline and uploads the model; returns what the pipeline knows at its end."""
+async def _start(cloud: Cloud, pipeline: Json, job: Json) -> Json:
+    """Exports the data of a pipeline, and starts its job; returns the metadata that name it."""
+    variables, name = {}, pipeline["name"]
+    if config := pipeline.get("inputDataConfig"):
+        variables = await splits.export(cloud.objects, _dataset(cloud, name.partition("/trainingPipelines/")[0], pipeline), config)
+    # One transaction: after a kill, there is no job that no pipeline waits for.
+    with cloud.store.transaction():
+        started = cloud.tuning.start(job) if "studySpec" in job else cloud.jobs.start(job, variables=variables)
+        metadata = {"backingHyperparameterTuningJob" if "studySpec" in job else "backingCustomJob": started["name"]}
+        cloud.background.become(name, KIND, "RUNNING", trainingTaskMetadata=metadata)
+    return metadata
+
+
+async def _work(cloud: Cloud, name: str, job: Json | None) -> Json:
+    """Runs the job of a pipeline and uploads the model; returns what the pipeline knows at its end.
+
+    Args:
+        cloud: The local Google Cloud.
+        name: The pipeline.
+        job: What it runs; none where it goes on after a stop of the emulator.
+
+    Raises:
+        Refusal: The job failed, or was never started; or the model cannot be uploaded.
+    """
     pipeline = cloud.background.become(name, KIND, "RUNNING")
-    metadata = pipeline["trainingTaskMetadata"]
+    metadata = pipeline.get("trainingTaskMetadata")
+    if metadata is None:
+        if job is None:
+            raise Refusal(503, "UNAVAILABLE", "The local Google Cloud was stopped before the job was started. Submit it again.")
+        metadata = await _start(cloud, pipeline, job)
     backing = next(iter(metadata.values()))
     job = await cloud.background.ended(backing)
     if job.get("state") != "JOB_STATE_SUCCEEDED":
@@ -117,6 +158,6 @@ async def _work(cloud: Cloud, name: str) -> Json:
 
 @at_start
 async def resume(cloud: Cloud) -> None:
-    """A pipeline that a stop of the emulator cut off goes on waiting for its job, and ends as that does."""
+    """A pipeline that a stop of the emulator cut off waits for its job again, and ends as that does."""
     for name in cloud.background.unfinished(KIND):
-        cloud.background.start(name, KIND, _work(cloud, name))
+        cloud.background.start(name, KIND, _work(cloud, name, None))

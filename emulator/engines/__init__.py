@@ -4,7 +4,7 @@
 * `pipelines/` – the pipeline engine over compiled specifications; `metadata` – lineage of what it runs.
 * `registry` – the artifacts of registered models.
 * `jobs` – custom jobs, with `replicas`, `packages` and `joblog`; `tuning/` – hyperparameter tuning jobs, whose trials are custom jobs;
-  `background` – the states of what goes on.
+  `splits` – data of datasets for them; `background` – the states of what goes on.
 * `serving` – deployed models, as jobs processes with the variables that Vertex AI sets.
 * `bigquery/` – tables and their rows on DuckDB; `requests` – logged predictions on their way there.
 * `messages` – what is published and not yet acknowledged; `push` – push subscriptions.

@@ -1,12 +1,13 @@
 """Custom jobs as processes: each replica of each worker pool runs until all have ended, or one has failed.
 
 Machine types bound nothing: a job has this machine. `maxWaitDuration` and `strategy` of `scheduling` say how to wait for machines, and
-nothing here waits for any.
+nothing here waits for any. Buckets are not mounted at `/gcs`, and an experiment that is named without a run gets none.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ LIMIT_SECONDS = 7 * 24 * 3600.0
 """Vertex AI's default for `scheduling.timeout`."""
 RESTARTS = 3
 """How often a replica whose process was killed from outside is started again, as Vertex AI does when it loses a machine."""
+AT_A_TIME = max(4, os.cpu_count() or 1)
+"""Jobs that run at a time. They wait for no step of a pipeline, since a step may wait for its job."""
 
 
 class Lost(Exception):
@@ -42,6 +45,7 @@ class Jobs:
         self.cloud = cloud
         self.folder = cloud.state / "jobs"
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._slots = asyncio.Semaphore(AT_A_TIME)
 
     def check(self, location: str, spec: Json) -> None:
         """Refuses a CustomJobSpec that could not be run in `location`.
@@ -51,14 +55,19 @@ class Jobs:
         """
         replicas(self.cloud, f"{location}/customJobs/0", spec, self.folder)
 
-    def start(self, job: Json, trial: Trial | None = None) -> Json:
-        """Keeps a custom job and starts its processes; `job` is complete but for its state.
+    def start(self, job: Json, trial: Trial | None = None, variables: dict[str, str] | None = None) -> Json:
+        """Keeps a custom job and starts its processes.
+
+        Args:
+            job: Complete but for its state.
+            trial: Which trial it runs, if any.
+            variables: What its processes are told besides, such as where their data are.
 
         Raises:
             Refusal: A replica asks for what cannot be run here; nothing is kept.
         """
         name, spec = job["name"], job["jobSpec"]
-        parts = replicas(self.cloud, name, spec, self.folder / name.rpartition("/")[2], trial)
+        parts = replicas(self.cloud, name, spec, self.folder / name.rpartition("/")[2], trial, variables)
         if trial:
             for part in parts:
                 (trial.folder / part.name).mkdir(parents=True, exist_ok=True)
@@ -72,7 +81,7 @@ class Jobs:
         scheduling = spec.get("scheduling", {})
         limit = float(scheduling.get("timeout", "").rstrip("s") or 0) or LIMIT_SECONDS
         try:
-            async with self.cloud.supervisor.slots:
+            async with self._slots:
                 self.cloud.background.become(name, KIND, "RUNNING")
                 async with asyncio.timeout(limit):
                     await self._unpack(parts, log)

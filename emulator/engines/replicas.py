@@ -61,7 +61,9 @@ class Replica:
     """Python packages, and where they must lie unpacked before it starts."""
 
 
-def replicas(cloud: Cloud, name: str, spec: Json, folder: Path, trial: Trial | None = None) -> list[Replica]:
+def replicas(
+    cloud: Cloud, name: str, spec: Json, folder: Path, trial: Trial | None = None, variables: dict[str, str] | None = None
+) -> list[Replica]:
     """The replicas of the custom job `name`.
 
     Args:
@@ -70,6 +72,7 @@ def replicas(cloud: Cloud, name: str, spec: Json, folder: Path, trial: Trial | N
         spec: Its CustomJobSpec.
         folder: Holds the working folders of its processes.
         trial: Which trial it runs, if any.
+        variables: What every replica is told besides.
 
     Raises:
         Refusal: A replica asks for what cannot be run here.
@@ -95,7 +98,12 @@ def replicas(cloud: Cloud, name: str, spec: Json, folder: Path, trial: Trial | N
                 source=workload.program.source,
                 preload=workload.image.preload,
                 folder=str(folder / f"{index}-{number}"),
-                environment=_variables(cloud, name, spec, cluster, task) | _trial_variables(trial, replica) | workload.environment,
+                environment={
+                    **_variables(cloud, name, spec, cluster, task),
+                    **_trial_variables(trial, replica),
+                    **(variables or {}),
+                    **workload.environment,
+                },
             )
             found.append(Replica(replica, command, workload.packages))
     return found

@@ -204,7 +204,7 @@ class Supervisor:
             return await self.run_beside(command, log)
 
     async def run_beside(self, command: Command, log: Log) -> Ended:
-        """As `run`, for a caller who holds a slot for all that he runs together: parts that wait for each other must not wait for slots."""
+        """As `run`, but at once: for parts of one job, which wait for each other and must not wait for slots. The caller limits them."""
         process = await self.start(command, log)
         ending = asyncio.create_task(process.wait())
         watching = asyncio.create_task(_watch(process.pid, command.memory)) if command.memory else None

@@ -27,7 +27,7 @@ TASK = """
     given = parser.parse_args()
     model = os.environ["AIP_MODEL_DIR"] + "model.json"
     storage.Blob.from_string(model, client=storage.Client()).upload_from_string(json.dumps(vars(given)))
-    print("trained", given.units, "units")
+    print("trained", given.units, "units with", os.environ.get("AIP_DATA_FORMAT"), "data")
     if path := os.environ.get("CLOUD_ML_HP_METRIC_FILE"):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w") as file:
@@ -38,6 +38,10 @@ TASK = """
 
 def text(uri: str) -> str:
     return str(storage.Blob.from_string(uri, client=storage.Client(project=PROJECT)).download_as_text())
+
+
+def said(filter_: str) -> list[str]:
+    return [entry.payload["message"] for entry in logging.Client(project=PROJECT).list_entries(filter_=filter_)]
 
 
 def main() -> None:
@@ -61,7 +65,12 @@ def main() -> None:
     storage.Client(project=PROJECT).bucket(BUCKET).blob("t.tar.gz").upload_from_filename(next(package.parent.glob("dist/*")))
     where = {"python_package_gcs_uri": f"gs://{BUCKET}/t.tar.gz", "python_module_name": "trainer.task", "container_uri": PREBUILT}
     packaged = aiplatform.CustomPythonPackageTrainingJob("packaged", **where, **SERVING)
-    model = packaged.run(args=["--units=4", "--rate=1"], parent_model="scripted")
+    storage.Client(project=PROJECT).bucket(BUCKET).blob("rows.csv").upload_from_string("x,y\n" + "1,2\n" * 10)
+    rows = aiplatform.TabularDataset.create("rows", gcs_source=f"gs://{BUCKET}/rows.csv")
+    model = packaged.run(
+        rows, args=["--units=4", "--rate=1"], parent_model="scripted", training_fraction_split=0.8, test_fraction_split=0.2
+    )
+    assert "trained 4 units with csv data" in said('resource.type="ml_job"')
     assert (model.version_id, text(f"{model.uri}/model.json")) == ("2", '{"units": 4, "rate": 1.0}')
 
     contained = aiplatform.CustomContainerTrainingJob("contained", container_uri=f"{IMAGES}/shell", command=["sh", "-c", "exit 0"])
@@ -84,11 +93,9 @@ def main() -> None:
         values = {parameter.parameter_id: parameter.value for parameter in trial.parameters}
         assert abs(trial.final_measurement.metrics[0].value - abs(values["units"] - 6) - values["rate"]) < 1e-9
     job = tuning.resource_name.rpartition("/")[2]
-    entries = logging.Client(project=PROJECT).list_entries(
-        filter_=f'resource.labels.job_id="{job}" AND labels."ml.googleapis.com/trial_id"="5"'
-    )
     units = next(parameter.value for parameter in tuning.trials[4].parameters if parameter.parameter_id == "units")
-    assert f"trained {units:g} units" in [entry.payload["message"] for entry in entries]
+    found = said(f'resource.labels.job_id="{job}" AND labels."ml.googleapis.com/trial_id"="5"')
+    assert f"trained {units:g} units with None data" in found
     tuning.delete()
     print("all done", job)
 
