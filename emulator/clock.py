@@ -3,7 +3,8 @@
 import base64
 import os
 import secrets
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 
 
 def now() -> str:
@@ -25,7 +26,22 @@ def read(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text!r} is beyond the calendar") from None
+
+
+def duration(text: str, least: timedelta, most: timedelta) -> timedelta:
+    """What an API's duration (`3.5s`) means.
+
+    Raises:
+        ValueError: It is shorter than `least` or longer than `most`.
+    """
+    seconds = float(text.removesuffix("s"))
+    if not least.total_seconds() <= seconds <= most.total_seconds():
+        raise ValueError(f"{text} is not within {least.total_seconds():.0f}s and {most.total_seconds():.0f}s")
+    return timedelta(seconds=seconds)
 
 
 def number() -> str:
@@ -36,3 +52,8 @@ def number() -> str:
 def etag() -> str:
     """A new entity tag."""
     return base64.b64encode(os.urandom(6)).decode()
+
+
+def rising_etag() -> str:
+    """A new entity tag that is greater than those before it: clients of Vertex ML Metadata see by that who is behind."""
+    return str(time.time_ns() // 1000)

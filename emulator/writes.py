@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from emulator.behaviours import Call, Refusal
+from emulator.discovery import short
 
 if TYPE_CHECKING:
     from emulator.store import Store
@@ -67,8 +68,11 @@ def check_etag(call: Call, resource: Json, given: Json) -> None:
         raise Refusal(412, "FAILED_PRECONDITION", message)
     claimed = call.one("etag") or (given.get("etag") if call.service not in UNCHECKED_ETAGS else "")
     if now and claimed and claimed.strip('"') != now.strip('"'):
-        # https://google.aip.dev/154; Secret Manager is older than that.
-        raise Refusal(400, "FAILED_PRECONDITION", message) if call.service == "secretmanager" else Refusal(409, "ABORTED", message)
+        if call.service == "secretmanager":
+            raise Refusal(400, "FAILED_PRECONDITION", message)
+        kind = short(call.description.resource) if call.description else ""
+        # The words are Vertex AI's own, which its SDK looks for; the code is https://google.aip.dev/154.
+        raise Refusal(409, "ABORTED", f"Specified {kind} `etag`: `{claimed}` does not match server `etag`: `{now}`. {message}")
 
 
 class _Tried(Exception):

@@ -32,7 +32,11 @@ def subnetwork(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
     import ipaddress
 
     if "ipCidrRange" in resource:
-        resource["gatewayAddress"] = str(next(ipaddress.ip_network(resource["ipCidrRange"]).hosts()))
+        try:
+            network = ipaddress.ip_network(resource["ipCidrRange"])
+        except ValueError as error:
+            raise Refusal(400, "INVALID_ARGUMENT", f"Invalid value for field 'resource.ipCidrRange': {error}.", reason="invalid") from None
+        resource["gatewayAddress"] = str(next(network.hosts()))
 
 
 @completes("compute", "Address")

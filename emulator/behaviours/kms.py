@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, on
-from emulator.clock import now, read, written
+from emulator.clock import duration, now, read, written
 from emulator.engines.clockwork import fires
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ MATERIAL = "key-material"
 """Version → the secret that it stands for, made when it is first used."""
 SWITCHED = {"ENABLED", "DISABLED"}
 """States between which a version is switched by an update."""
-ROTATION_HOURS = (24, 876_000)
+DAY = timedelta(days=1)
+ROTATION = (DAY, timedelta(hours=876_000))
+DESTRUCTION = (DAY, 120 * DAY)
+"""How long a version waits for its destruction, at least and at most; imported ones need not wait."""
 
 defaults(
     SERVICE,
@@ -39,6 +42,7 @@ defaults(
 def crypto_key(call: Call, cloud: Cloud, name: str, key: Json) -> None:
     """A key is born with version 1, the primary one of a symmetric key. Keys and rings can never be deleted."""
     _check_rotation(key)
+    _duration(key, "destroyScheduledDuration", (timedelta(0), DESTRUCTION[1]) if key.get("importOnly") else DESTRUCTION)
     algorithm = key.get("versionTemplate", {}).get("algorithm", SYMMETRIC)
     if call.verb == "create" and (key["purpose"] == "ENCRYPT_DECRYPT") != (algorithm == SYMMETRIC):
         raise Refusal(400, "INVALID_ARGUMENT", f"The algorithm {algorithm} does not fit a key whose purpose is {key['purpose']}.")
@@ -153,11 +157,16 @@ def _check_rotation(key: Json) -> None:
     if "nextRotationTime" in key:
         _moment(key["nextRotationTime"])
     if "rotationPeriod" in key:
-        period, (least, most) = float(key["rotationPeriod"].rstrip("s")), ROTATION_HOURS
-        if not least <= period / 3600 <= most:
-            raise Refusal(400, "INVALID_ARGUMENT", f"rotation_period is {key['rotationPeriod']}, and {least} to {most} hours are possible.")
+        period = _duration(key, "rotationPeriod", ROTATION)
         # Google wants it in the request; its Terraform provider adds it there, a stand-in for that provider does not.
-        key.setdefault("nextRotationTime", written(datetime.now(UTC) + timedelta(seconds=period)))
+        key.setdefault("nextRotationTime", written(datetime.now(UTC) + period))
+
+
+def _duration(key: Json, field: str, bounds: tuple[timedelta, timedelta]) -> timedelta:
+    try:
+        return duration(key[field], *bounds)
+    except ValueError as error:
+        raise Refusal(400, "INVALID_ARGUMENT", f"{field}: {error}. Nothing was written.") from None
 
 
 def _moment(text: str) -> datetime:

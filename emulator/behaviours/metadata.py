@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emulator.behaviours import Call, Json, Refusal, Response, on
+from emulator.behaviours import Call, Json, Refusal, Response, completes, on
+from emulator.clock import rising_etag
 from emulator.engines.metadata import Metadata
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ async def create_store(call: Call, cloud: Cloud) -> Json | Response:
         raise Refusal(400, "", "A location has one metadata store, 'default'. Nothing was created. Use metadataStoreId=default.")
     store = cloud.store.of("aiplatform").get(Metadata(cloud.store).open(call.location)) or {}
     return cloud.operations.done(call, store, "MetadataStore", metadata_type="CreateMetadataStoreOperationMetadata")
+
+
+@completes("aiplatform", "Context")
+@completes("aiplatform", "Execution")
+@completes("aiplatform", "Artifact")
+def complete(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
+    """The SDK repeats a write that met a newer state, and tells by the etags which is newer."""
+    resource["etag"] = rising_etag()
 
 
 @on("aiplatform", f"{STORES}.contexts.addContextArtifactsAndExecutions")

@@ -6,12 +6,12 @@ https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.job
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from emulator.behaviours import Call, Json, Refusal, Response, at_start, completes, not_emulated, on
-from emulator.clock import now
+from emulator.clock import duration, now
 from emulator.engines import clockwork, executions
 from emulator.engines.executions import ATTEMPTS, KIND, SERVICE, TARGETS
 from emulator.operations import GLANCE_SECONDS
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 JOBS = "projects.locations.jobs"
 WITH_BODY = {"POST", "PUT", "PATCH"}
-DEADLINES = (15.0, 1800.0)
-"""Seconds that an attempt may be given, at least and at most."""
+DEADLINES = (timedelta(seconds=15), timedelta(minutes=30))
+"""What an attempt may be given, at least and at most."""
+PAUSES = (timedelta(0), timedelta(days=30))
+"""Of a retry configuration."""
 RETRIES = 5
 
 clockwork.fires(SERVICE, KIND, executions.due, executions.skip)(executions.execute)
@@ -46,11 +48,18 @@ def complete(call: Call, cloud: Cloud, name: str, job: Json) -> None:
             raise _refused("PubsubTarget.data and PubsubTarget.attributes are both empty: give one of them.")
         executions.topic_of(cloud, target)
     if target := job.get("httpTarget"):
-        _check_http(target, float(job.get("attemptDeadline", "180s").rstrip("s")))
-    if not 0 <= job.get("retryConfig", {}).get("retryCount", 0) <= RETRIES:
-        raise _refused(f"RetryConfig.retry_count is 0 to {RETRIES}.")
+        _check_http(target)
+    config = job.get("retryConfig", {})
+    if not 0 <= config.get("retryCount", 0) <= RETRIES or config.get("maxDoublings", 0) < 0:
+        raise _refused(f"RetryConfig.retry_count is 0 to {RETRIES}, and max_doublings is not negative.")
     job.setdefault("state", "ENABLED")
     job["userUpdateTime"] = now()
+    try:
+        duration(job.get("attemptDeadline", "180s"), *DEADLINES)
+        for field in ("minBackoffDuration", "maxBackoffDuration", "maxRetryDuration"):
+            duration(config.get(field, "0s"), *PAUSES)
+    except ValueError as error:
+        raise _refused(f"A duration of the job, {error}.") from None
     try:
         executions.plan(job, datetime.now(UTC))
     except ValueError as error:
@@ -99,7 +108,7 @@ def _switched(call: Call, cloud: Cloud, state: str) -> Json:
     return cloud.resources.save(call, call.name, job, KIND)
 
 
-def _check_http(target: Json, deadline: float) -> None:
+def _check_http(target: Json) -> None:
     if urlsplit(target.get("uri", "")).scheme not in ("http", "https"):
         raise _refused("HttpTarget.uri must begin with http:// or https://.")
     if target.get("body") and target.get("httpMethod", "POST") not in WITH_BODY:
@@ -108,8 +117,6 @@ def _check_http(target: Json, deadline: float) -> None:
         raise _refused("HttpTarget has an oauthToken and an oidcToken: it calls as one identity.")
     if not all(target[token].get("serviceAccountEmail") for token in ("oauthToken", "oidcToken") if token in target):
         raise _refused("HttpTarget's token names no serviceAccountEmail.")
-    if not DEADLINES[0] <= deadline <= DEADLINES[1]:
-        raise _refused(f"Job.attemptDeadline is {DEADLINES[0]:.0f} to {DEADLINES[1]:.0f} seconds.")
 
 
 def _refused(problem: str) -> Refusal:

@@ -187,7 +187,7 @@ def _is_full(cloud: Cloud, name: str, schedule: Json) -> bool:
 def _active(cloud: Cloud, name: str) -> list[str]:
     location = name.partition("/schedules/")[0]
     rows = cloud.store.of(SERVICE).items(f"{location}/pipelineJobs")
-    return [job for job, row in rows if row.get("scheduleName") == name and row.get("state") in pipelines.UNFINISHED]
+    return [job for job, row in rows if row.get("scheduleName") == name and cloud.pipelines.get(job)]
 
 
 def _in_state(call: Call, cloud: Cloud, state: str) -> Json:

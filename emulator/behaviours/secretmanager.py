@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from emulator.behaviours import Call, Json, Refusal, completes, on
-from emulator.clock import etag, now, read, written
+from emulator.clock import duration, etag, now, read, written
 from emulator.engines.clockwork import fires
 from emulator.engines.integrity import received, sent
 
@@ -26,6 +26,9 @@ LIMIT = 65_536
 ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 RESERVED = {"latest", "NEW"}
 ALIASES = 50
+LIFE = (timedelta(seconds=60), timedelta(days=36_500))
+DESTRUCTION = (timedelta(days=1), timedelta(days=1000))
+"""How long a version waits for its destruction, at least and at most, where its secret lets it wait."""
 
 
 @completes(SERVICE, "Secret")
@@ -41,8 +44,13 @@ def complete(call: Call, cloud: Cloud, name: str, secret: Json) -> None:
         raise Refusal(
             400, "FAILED_PRECONDITION", f"An alias names version {missing[0]}, which {name} does not have. Add the version first."
         )
-    if "ttl" in secret:
-        secret["expireTime"] = written(datetime.now(UTC) + timedelta(seconds=float(secret.pop("ttl").rstrip("s"))))
+    try:
+        if "versionDestroyTtl" in secret:
+            duration(secret["versionDestroyTtl"], *DESTRUCTION)
+        if "ttl" in secret:
+            secret["expireTime"] = written(datetime.now(UTC) + duration(secret.pop("ttl"), *LIFE))
+    except ValueError as error:
+        raise Refusal(400, "INVALID_ARGUMENT", f"{name} was not written: a duration of it, {error}.") from None
     if "expireTime" in secret:
         _check_future(secret["expireTime"])
         cloud.clockwork.wake()

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 DAY_MINUTES = 24 * 60
 HORIZON = timedelta(days=9 * 366)
 """The rarest date, a 29 February, may be eight years away."""
+LAST_YEAR = 9900
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 PART = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?")
@@ -47,6 +48,8 @@ class Schedule:
         Raises:
             ValueError: There is none.
         """
+        if moment.year > LAST_YEAR:
+            raise ValueError(f"it would begin after the year {LAST_YEAR}")
         if self.interval is not None:
             return moment.astimezone(UTC).replace(microsecond=0) + self.interval
         one = moment.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)

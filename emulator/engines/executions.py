@@ -96,7 +96,7 @@ def backoff(config: Json, retry: int) -> float:
     """
     first = _seconds(config, "minBackoffDuration", FIRST_BACKOFF_SECONDS)
     doublings = int(config.get("maxDoublings", DOUBLINGS))
-    pause = first * float(2 ** min(retry - 1, doublings)) * max(retry - doublings, 1)
+    pause = first * 2.0 ** min(retry - 1, doublings) * max(retry - doublings, 1)
     return min(pause, _seconds(config, "maxBackoffDuration", LONGEST_BACKOFF_SECONDS))
 
 

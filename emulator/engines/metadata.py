@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.clock import etag, now
+from emulator.clock import now, rising_etag
 from emulator.store import Store
 
 Json = dict[str, Any]
@@ -27,7 +27,7 @@ class Metadata:
     def put(self, name: str, kind: str, resource: Json) -> Json:
         """Create or change a context, an execution or an artifact; fields that are not given stay."""
         known = self._resources.get(name) or {"name": name, "createTime": now(), "schemaVersion": SCHEMA_VERSION}
-        return self._resources.put(name, kind, {**known, **resource, "updateTime": now(), "etag": etag()})
+        return self._resources.put(name, kind, {**known, **resource, "updateTime": now(), "etag": rising_etag()})
 
     def open(self, location: str) -> str:
         """Name of the location's default metadata store, made when it is first needed."""

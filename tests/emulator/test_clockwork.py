@@ -115,6 +115,11 @@ def test_what_is_no_schedule_is_refused_with_the_reason(text: str, zone: str, pr
         cron.parse(text, zone)
 
 
+def test_a_schedule_ends_before_the_calendar_does() -> None:
+    with pytest.raises(ValueError, match="after the year"):
+        cron.parse("* * * * *").after(datetime(9999, 12, 31, tzinfo=UTC))
+
+
 FIRED: list[tuple[str, datetime]] = []
 
 

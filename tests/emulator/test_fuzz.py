@@ -230,7 +230,8 @@ def listing(local: Local) -> set[Path]:
 def hold(local: Local, seed: int, count: int) -> None:
     """Holds the invariant against `count` requests; the message repeats the first that broke it."""
     assert ROUTES
-    before = listing(local) | {local.state / f"{name}.db{end}" for name in ("state", "messages") for end in ("", "-wal", "-shm")}
+    databases = {local.state / f"{name}.db{part}" for name in ("state", "messages") for part in ("", "-wal", "-shm")}
+    before = listing(local) | databases
     for request in requests(Chance(seed, local), count):
         status = local.run(answered(local, request))
         assert status < 500, (status, request, local.cloud.store.last_lines(dispatch.FAULTS, 1))

@@ -175,12 +175,13 @@ def test_a_key_is_rotated_by_the_clock(local: Local) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
+        {"destroyScheduledDuration": "999999999999s"},
         {"rotationPeriod": "3600s", "nextRotationTime": "2099-01-01T00:00:00Z"},
         {"nextRotationTime": "2099-13-01T00:00:00Z"},
         {"purpose": "MAC", "versionTemplate": {"algorithm": "HMAC_SHA256"}, "nextRotationTime": "2099-01-01T00:00:00Z"},
     ],
 )
-def test_a_rotation_that_could_not_be_is_refused(local: Local, fields: dict[str, Any]) -> None:
+def test_a_rotation_or_a_destruction_that_could_not_be_is_refused(local: Local, fields: dict[str, Any]) -> None:
     key_of(local)
     assert refused(local, "POST", f"{RINGS}/ring/cryptoKeys?cryptoKeyId=never", fields)[:2] == (400, "INVALID_ARGUMENT")
 

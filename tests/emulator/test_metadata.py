@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 if TYPE_CHECKING:
     from tests.emulator.conftest import Local
@@ -76,3 +79,31 @@ def test_time_series_are_read_back_whole(local: Local) -> None:
         assert status == 200, answer
     _, read = local.call("GET", f"{board}:batchRead?timeSeries={made['name']}")
     assert [point["step"] for point in read["timeSeriesData"][0]["values"]] == ["1", "2"]
+
+
+def test_an_update_from_an_older_state_is_refused_in_the_words_that_the_sdk_looks_for(local: Local) -> None:
+    local.call("POST", "metadataStores?metadataStoreId=default", {})
+    _, context = local.call("POST", f"{STORE}/contexts?contextId=contended", {"metadata": {"a": 1}})
+    path = f"{STORE}/contexts/contended?updateMask=metadata"
+    assert local.call("PATCH", path, {"metadata": {"a": 2}, "etag": context["etag"]})[0] == 200
+    status, answer = local.call("PATCH", path, {"metadata": {"a": 3}, "etag": context["etag"]})
+    assert (status, answer["error"]["status"]) == (409, "ABORTED")
+    said = re.match(r"Specified Context \`etag\`: \`(\d+)\` does not match server \`etag\`: \`(\d+)\`", answer["error"]["message"])
+    assert said is not None
+    assert said[1] < said[2]
+
+
+@pytest.mark.long
+def test_two_who_write_to_one_context_through_the_sdk_both_get_there(google_cloud: dict[str, Any]) -> None:
+    from google.cloud import aiplatform
+    from google.cloud.aiplatform.metadata.context import Context
+
+    aiplatform.init(project="acme-contended", location="europe-west4")
+    first = Context.create(schema_title="system.Experiment", resource_id="contended", metadata={"a": 1})
+    second = Context.get("contended")
+    assert second is not None
+    first.update(metadata={"b": 2})
+    second.update(metadata={"c": 3})
+    found = Context.get("contended")
+    assert found is not None
+    assert found.metadata == {"a": 1, "b": 2, "c": 3}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import tarfile
 from pathlib import Path
 
@@ -151,7 +152,11 @@ def test_a_script_that_the_sdk_would_install_in_a_container_runs_without_an_inst
 
 
 def test_packages_see_each_other_and_their_own_folder_first(local: Local) -> None:
-    first = put(local, "first.tar.gz", source_distribution({"a/trainer/task.py": "import second, sys; print(second.SAID, sys.path[0], '' in sys.path)"}))
+    first = put(
+        local,
+        "first.tar.gz",
+        source_distribution({"a/trainer/task.py": "import second, sys; print(second.SAID, sys.path[0], '' in sys.path)"}),
+    )
     second = put(local, "second.whl", wheel({"second.py": "SAID = 'second'"}))
     prebuilt = "europe-docker.pkg.dev/vertex-ai/training/scikit-learn-cpu.1-6.py310:latest"
     job = ran(local, package(first, second, image=prebuilt))
