@@ -109,7 +109,12 @@ def _succeed(cloud: Cloud, job: Json, outcome: Outcome) -> None:
         "description": job.get("description", ""),
         "versionId": "1",
         "versionAliases": ["default"],
-        "labels": {**job.get("labels", {}), "google-vertex-llm-tuning-base-model-id": last(job["baseModel"])},
+        "labels": {
+            **job.get("labels", {}),
+            "google-vertex-llm-tuning-base-model-id": last(job["baseModel"]),
+            "google-vertex-llm-tuning-job-id": own,
+            "tune-type": "sft",
+        },
         "modelSourceInfo": {"sourceType": TUNED},
         "baseModelSource": {"genieSource": {"baseModelUri": f"publishers/google/models/{last(job['baseModel'])}"}},
         "deployedModels": [{"endpoint": endpoint_name, "deployedModelId": deployed_id}],

@@ -333,6 +333,11 @@ def test_a_head_tells_noisy_classes_apart_with_an_honest_probability(features: i
     assert abs(confidence.mean() - accuracy) < 0.12
 
 
+def test_a_few_rows_never_make_certain() -> None:
+    vectors = np.repeat(np.eye(2, 384, dtype=np.float32), 3, axis=0)
+    assert fit("text", vectors, list("aaabbb")).head.probabilities(vectors).max() < 0.9
+
+
 def test_labels_that_have_nothing_to_do_with_the_rows_get_no_confidence() -> None:
     vectors = np.random.default_rng(1).normal(size=(300, 384)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -346,7 +351,7 @@ def test_a_head_is_kept_without_pickle_and_read_as_it_was() -> None:
     head = fit("text", vectors, ["weather", "music", "weather", "music"]).head
     read = loaded(saved(head))
     np.testing.assert_array_equal(read.weights, head.weights)
-    assert (read.labels, read.temperature, read.kind) == (head.labels, head.temperature, head.kind)
+    assert (read.labels, read.temperature, read.kind, read.examples) == (head.labels, head.temperature, "text", 4)
     harmful = io.BytesIO()
     np.savez(harmful, said=np.array([{"a": 1}], object), weights=vectors, intercepts=vectors)
     with pytest.raises(ValueError, match="allow_pickle"):
@@ -384,3 +389,4 @@ def test_google_genai_tunes_and_asks_the_tuned_model(google_cloud: Json) -> None
     assert "".join(one.text for one in client.models.generate_content_stream(model=model, contents="Is it foggy?")) == "weather"
     assert client.models.count_tokens(model=model, contents="hello world").total_tokens == 2
     assert job.name in [one.name for one in client.tunings.list(config={"page_size": 1})]
+    assert job.tuned_model.model.partition("@")[0] in [one.name for one in client.models.list(config={"query_base": False})]
