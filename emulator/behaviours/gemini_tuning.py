@@ -46,9 +46,10 @@ SPECS = (
 async def create(call: Call, cloud: Cloud) -> Json:
     """Starts a job."""
     _check(call, cloud)
-    job = cloud.resources.create(call)
-    job |= {"state": "JOB_STATE_PENDING"}
-    cloud.store.of("aiplatform").put(job["name"], KIND, job)
+    with cloud.store.transaction():
+        job = cloud.resources.create(call)
+        job |= {"state": "JOB_STATE_PENDING"}
+        cloud.store.of("aiplatform").put(job["name"], KIND, job)
     _start(cloud, job)
     return job
 
