@@ -40,6 +40,8 @@ def check(cloud: Cloud, job: Json) -> Source:
         raise Refusal(400, "", f"{fields[0]} does not apply to instances in the format {form}, which have no fields. No job was made.")
     if form == instances.JSONL and configuration.get("instanceType") == "array" and "excludedFields" in fields:
         raise Refusal(400, "", "Arrays of JSON objects' values need includedFields, which say their order. No job was made.")
+    if int(job.get("manualBatchTuningParameters", {}).get("batchSize", 1)) < 0:
+        raise Refusal(400, "", "manualBatchTuningParameters.batchSize is negative. No job was made. Leave it out, or set 1 or more.")
     _check_destination(cloud, job["outputConfig"])
     return instances.source_of(cloud, job["inputConfig"])
 
