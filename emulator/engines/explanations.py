@@ -282,7 +282,7 @@ def _flat(output: Any) -> dict[tuple[int, ...], float]:
         value = output
         for key in path:
             value = value[key]
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if not all(isinstance(key, int) for key in path) or isinstance(value, bool) or not isinstance(value, (int, float)):
             raise Refusal(400, "", f"The output that is to be explained holds {str(value)[:80]!r}, no number. Nothing was explained.")
         found[tuple(int(key) for key in path)] = float(value)
     return found

@@ -171,6 +171,7 @@ def test_what_cannot_be_explained_is_refused_with_the_reason(given: Any, overrid
         ({"b": 1}, specification({"a": {}})),
         ([1], specification({"a": {}})),
         ({"a": 1}, specification({"a": {}}, outputs={"none": {}})),
+        ({"a": 1}, specification({"a": {}}, outputs={"inner": {}})),
         ({"a": [1, 2]}, specification({"a": {"inputBaselines": [[1]]}})),
         ({"a": 1}, specification({"a": {"inputBaselines": [[1]]}})),
         ({"a": 1}, specification({"a": {}}, outputIndices=[7])),
@@ -178,7 +179,7 @@ def test_what_cannot_be_explained_is_refused_with_the_reason(given: Any, overrid
     ],
 )
 def test_an_instance_that_does_not_fit_its_specification_is_a_clients_mistake(local: Local, instance: Any, spec: Any) -> None:
-    name = served(local, "{'score': 1.0}", spec)
+    name = served(local, "{'score': 1.0, 'inner': {'b': 1.0}}", spec)
     status, answer = local.call("POST", f"{name}:explain", {"instances": [instance]})
     assert (status, "othing was explained" in answer["error"]["message"]) == (400, True), answer
 
