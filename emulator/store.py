@@ -26,6 +26,9 @@ create table if not exists logs (id integer primary key autoincrement, resource 
 create index if not exists log_of on logs (resource, id);
 """
 
+SIBLINGS = "indexed by siblings where service = ? and parent = ?"
+"""Left to itself, SQLite would read the whole service in the order of its key, which saves it to sort."""
+
 
 def is_full(error: BaseException) -> bool:
     """Whether `error` says that the disk is full."""
@@ -139,9 +142,9 @@ class Collection:
 
     def items(self, parent: str = "", kind: str = "") -> list[tuple[str, Json]]:
         """As `list`, with the names."""
+        place = SIBLINGS if parent else "where service = ? and '' = ?"
         rows = self._database.execute(
-            "select name, body from resources where service = ? and (? = '' or parent = ?) and (? = '' or kind = ?) order by name",
-            (self.service, parent, parent, kind, kind),
+            f"select name, body from resources {place} and (? = '' or kind = ?) order by name", (self.service, parent, kind, kind)
         )
         return [(name, json.loads(body)) for name, body in rows]
 
@@ -161,6 +164,14 @@ class Collection:
         )
         for name, body in rows.fetchall():
             yield name, json.loads(body)
+
+    def after(self, parent: str, name: str, limit: int, kind: str = "") -> list[tuple[str, Json]]:
+        """The first `limit` of `items` whose names come after `name`."""
+        rows = self._database.execute(
+            f"select name, body from resources {SIBLINGS} and name > ? and (? = '' or kind = ?) order by name limit ?",
+            (self.service, parent, name, kind, kind, limit),
+        )
+        return [(name, json.loads(body)) for name, body in rows]
 
     def between(self, first: str, last: str) -> list[tuple[str, Json]]:
         """`(name, resource)` of all names from `first` up to, but without, `last`, in order."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emulator.behaviours import Call, Json, Refusal, Response, at_start, not_emulated, on
+from emulator.behaviours import Call, Json, Refusal, Response, at_start, on
 from emulator.behaviours.gemini_tuning import is_tuned
 from emulator.behaviours.models import find
 from emulator.engines import batch_prediction, predictions
@@ -33,11 +33,10 @@ async def create(call: Call, cloud: Cloud) -> Json:
         raise Refusal(400, "", "Exactly one of model and unmanagedContainerModel is set. No job was made.")
     if "machineSpec" not in job.get("dedicatedResources", {}):
         raise Refusal(400, "", "A custom model needs dedicatedResources with a machineSpec. No job was made. Set them.")
-    if job.get("generateExplanation"):
-        raise not_emulated("generateExplanation")
     source = predictions.check(cloud, job)
     check_serving(cloud.store, call.location, job)
     known = find(cloud, cloud.projects.by_id(job["model"])) if "model" in job else {}
+    predictions.explanation_of(job, known)
     container = job.get("unmanagedContainerModel", known).get("containerSpec", {})
     cloud.images.get(container.get("imageUri", ""))
     with cloud.store.transaction():

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.behaviours import Refusal
 from emulator.behaviours.models import find
 from emulator.clock import now
-from emulator.engines import instances, predictions, registry
+from emulator.engines import explanations, instances, predictions, registry
 from emulator.engines.instances import Drafts, Row, Source
 from emulator.operations import CODES
 
@@ -175,11 +175,12 @@ class Work:
         self._first_error: str = kept["error"]
         self._faults = 0
         self._ended = False
+        self._batch_size = int(job.get("manualBatchTuningParameters", {}).get("batchSize") or BATCH_SIZE)
+        self._explained = predictions.explanation_of(job, model)
 
     async def run(self) -> Refusal | None:
         """Predicts what is left; what went wrong with the job as a whole."""
-        batch = int(self._job.get("manualBatchTuningParameters", {}).get("batchSize") or BATCH_SIZE)
-        begun = time.monotonic()
+        batch, begun = self._batch_size, time.monotonic()
         try:
             await self._server()
             async for page, after in instances.pages(self._cloud, self._source, self._position, batch * AT_ONCE):
@@ -255,9 +256,28 @@ class Work:
             code, message = CODES[answer.status_name], answer.message
             errors += [self._error(row, instance, code, message) for row, instance in ready]
         else:
-            found = zip(ready, answer, strict=True)
-            results = [predictions.line(self._job, row, instance, {"prediction": one}) for (row, instance), one in found]
+            for (row, instance), prediction in zip(ready, answer, strict=True):
+                try:
+                    said = {"prediction": prediction, **await self._explanation(instance, prediction)}
+                    results.append(predictions.line(self._job, row, instance, said))
+                except Refusal as refusal:
+                    errors.append(self._error(row, instance, CODES[refusal.status_name], refusal.message))
         return Lines(results, errors, faulty)
+
+    async def _explanation(self, instance: Any, prediction: Any) -> Json:
+        """The `explanation` of a prediction, where the job asks for it."""
+        if self._explained is None:
+            return {}
+        return {"explanation": await explanations.explain(self._mixtures, instance, prediction, self._explained)}
+
+    async def _mixtures(self, mixtures: list[Any]) -> list[Any]:
+        found: list[Any] = []
+        for first in range(0, len(mixtures), self._batch_size):
+            answer, _ = await self._ask(mixtures[first : first + self._batch_size], TRIES)
+            if isinstance(answer, Refusal):
+                raise answer
+            found += answer
+        return found
 
     def _error(self, row: Row, instance: Any, code: int, message: str) -> str:
         return predictions.line(self._job, row, instance, {"error": {"code": code, "message": message}})

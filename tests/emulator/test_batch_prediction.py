@@ -196,6 +196,19 @@ def test_rows_of_a_table_become_tables_of_predictions_and_errors(local: Local) -
     assert sql(local, f"SELECT instance, errors.code FROM {dataset}.errors") == [["bad", "3"]]
 
 
+def test_predictions_are_explained_where_the_job_asks_for_it(local: Local) -> None:
+    model, _ = uploaded(local, FORMULA="{'score': 3 * a - b}")
+    metadata: dict[str, Any] = {"inputs": {"a": {}, "b": {}}, "outputs": {"score": {}}}
+    explanation = {"metadata": metadata, "parameters": {"sampledShapleyAttribution": {"pathCount": 2}}}
+    request = body(local, model, "jsonl", jsonl({"a": 1, "b": 2}, {"a": 1, "b": "x", "c": 0}), generateExplanation=True)
+    assert local.call("POST", "batchPredictionJobs", request)[0] == 400
+    request |= {"explanationSpec": explanation, "manualBatchTuningParameters": {"batchSize": 1}}
+    done = job(local, request)
+    (results,) = lines(local.cloud, done, "prediction.results").values()
+    assert results[0]["explanation"]["attributions"][0]["featureAttributions"] == {"a": 3.0, "b": -2.0}
+    assert (done["state"], done["completionStats"]["failedCount"]) == ("JOB_STATE_SUCCEEDED", "1")
+
+
 def test_a_job_that_was_killed_anywhere_predicts_the_rest_and_no_instance_twice(
     local: Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,6 +302,7 @@ def test_a_container_that_is_in_no_registry_predicts_with_its_own_artifacts(loca
         ({"model": "projects/acme-test/locations/europe-west4/models/none"}, "not found"),
         ({"unmanagedContainerModel": {"containerSpec": {"imageUri": "acme/server"}}}, "Exactly one"),
         ({"dedicatedResources": {}}, "dedicatedResources"),
+        ({"manualBatchTuningParameters": {"batchSize": -1}}, "negative"),
         ({"instanceConfig": {"instanceType": "tensor"}}, "neither"),
         ({"instanceConfig": {"includedFields": ["a"], "excludedFields": ["b"]}}, "exclude each other"),
         (
