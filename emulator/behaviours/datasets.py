@@ -186,7 +186,8 @@ async def search(call: Call, cloud: Cloud) -> Json:
             raise not_emulated(f"{call.service}.{call.method} with {parameter}")
     kept, text = cloud.store.of(ITEMS), call.one("annotationsFilter")
     limit = min(int(call.one("annotationsLimit") or MOST_ANNOTATIONS), MOST_ANNOTATIONS)
-    within = cloud.resources.load(call, call.one("savedQuery"))["annotationFilter"] if call.one("savedQuery") else ""
+    wanted = call.one("savedQuery").rpartition("/")[2]
+    within = cloud.resources.load(call, f"{call.name}/savedQueries/{wanted}")["annotationFilter"] if wanted else ""
 
     def views(rows: list[Json]) -> list[Json]:
         found = {row["name"]: annotations_of(kept, row["name"], within) for row in rows}

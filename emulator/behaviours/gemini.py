@@ -102,10 +102,22 @@ async def count_tokens(call: Call, cloud: Cloud) -> Json:
 
 async def tokens_of(call: Call, cloud: Cloud) -> Json:
     """A CountTokensResponse."""
-    instances = [{"parts": [{"text": str(one.get("content", ""))}]} for one in call.body.get("instances", []) if isinstance(one, dict)]
-    body = {**call.body, "contents": [*call.body.get("contents", []), *instances]}
+    body = _with_instances(call.body)
     files = files_of(cloud, body)
     return await computed(lambda: cloud.gemini.count_tokens(body, files))
+
+
+def _with_instances(body: Json) -> Json:
+    """A request whose prediction instances are contents."""
+    instances = [{"parts": [{"text": str(one.get("content", ""))}]} for one in body.get("instances", []) if isinstance(one, dict)]
+    return {**body, "contents": [*body.get("contents", []), *instances]}
+
+
+@on("aiplatform", "projects.locations.publishers.models.computeTokens", "publishers.models.computeTokens")
+async def compute_tokens(call: Call, cloud: Cloud) -> Json:
+    """Lists the tokens of contents."""
+    body = _with_instances(call.body)
+    return await computed(lambda: cloud.gemini.compute_tokens(body))
 
 
 @on("aiplatform", "projects.locations.publishers.models.predict", "publishers.models.predict")

@@ -46,9 +46,10 @@ SPECS = (
 async def create(call: Call, cloud: Cloud) -> Json:
     """Starts a job."""
     _check(call, cloud)
-    job = cloud.resources.create(call)
-    job |= {"state": "JOB_STATE_PENDING"}
-    cloud.store.of("aiplatform").put(job["name"], KIND, job)
+    with cloud.store.transaction():
+        job = cloud.resources.create(call)
+        job |= {"state": "JOB_STATE_PENDING"}
+        cloud.store.of("aiplatform").put(job["name"], KIND, job)
     _start(cloud, job)
     return job
 
@@ -109,7 +110,12 @@ def _succeed(cloud: Cloud, job: Json, outcome: Outcome) -> None:
         "description": job.get("description", ""),
         "versionId": "1",
         "versionAliases": ["default"],
-        "labels": {**job.get("labels", {}), "google-vertex-llm-tuning-base-model-id": last(job["baseModel"])},
+        "labels": {
+            **job.get("labels", {}),
+            "google-vertex-llm-tuning-base-model-id": last(job["baseModel"]),
+            "google-vertex-llm-tuning-job-id": own,
+            "tune-type": "sft",
+        },
         "modelSourceInfo": {"sourceType": TUNED},
         "baseModelSource": {"genieSource": {"baseModelUri": f"publishers/google/models/{last(job['baseModel'])}"}},
         "deployedModels": [{"endpoint": endpoint_name, "deployedModelId": deployed_id}],

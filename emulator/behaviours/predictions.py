@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from emulator import discovery, validation
 from emulator.behaviours import STATUS_NAMES, Call, Json, Refusal, Response, on, route
 from emulator.behaviours.endpoints import ENDPOINTS, deployed_of
 from emulator.behaviours.models import find, is_generative
 from emulator.engines.requests import payloads
-from emulator.validation import parsed
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -73,9 +73,10 @@ async def stream_raw_predict(call: Call, cloud: Cloud) -> Response:
 async def dedicated_explain(call: Call, cloud: Cloud) -> Json:
     """Explanations at a dedicated endpoint's own host."""
     _check_size(call, DEDICATED_REQUEST_BYTES)
-    body = parsed(call.raw)
-    if not isinstance(body.get("instances"), list):
-        raise Refusal(400, "INVALID_ARGUMENT", "The request has no list `instances`.")
+    described = discovery.find("aiplatform", "POST", call.path.strip("/"))
+    if described is None:
+        raise Refusal(404, "NOT_FOUND", f"Method not found: POST https://{call.host}{call.path}")
+    body = validation.body(described[0], validation.parsed(call.raw), partial=False)
     return await _explain(cloud, cloud.projects.by_id(call.params["name"]), body)
 
 
@@ -85,7 +86,7 @@ async def dedicated(call: Call, cloud: Cloud) -> Json | Response:
     name = cloud.projects.by_id(call.params["name"])
     _check_size(call, DEDICATED_REQUEST_BYTES)
     if call.params["verb"] == "predict":
-        return await _predict(cloud, name, parsed(call.raw))
+        return await _predict(cloud, name, validation.parsed(call.raw))
     content_type = call.headers.get("content-type", "application/json")
     return await _raw_predict(cloud, name, call.raw, content_type, streams=call.params["verb"] == "streamRawPredict")
 

@@ -54,7 +54,7 @@ class Specification:
     paths: int
     top: int
     """How many outputs are explained, the largest first; -1 for all."""
-    indices: tuple[Any, ...]
+    indices: tuple[tuple[int, ...], ...]
     """Outputs that are explained instead; empty for none."""
 
 
@@ -94,9 +94,11 @@ def specification(given: Json, override: Json) -> Specification:
         raise Refusal(400, "", "explanationSpec.metadata needs inputs and one output. Nothing was explained. Deploy the model with them.")
     ((output, labels),) = outputs.items()
     indices = parameters.get("outputIndices") or []
-    if not isinstance(indices, list):
-        raise Refusal(400, "", "explanationSpec.parameters.outputIndices is no list. Nothing was explained.")
-    return Specification(inputs, output, labels or {}, paths, int(parameters.get("topK") or 1), tuple(indices))
+    places = [one if isinstance(one, list) else [one] for one in indices]
+    if not all(isinstance(number, int) or (isinstance(number, float) and number.is_integer()) for place in places for number in place):
+        raise Refusal(400, "", "explanationSpec.parameters.outputIndices is no list of indices. Nothing was explained.")
+    chosen = tuple(tuple(int(number) for number in place) for place in places)
+    return Specification(inputs, output, labels or {}, paths, int(parameters.get("topK") or 1), chosen)
 
 
 async def explain(ask: Ask, instance: Any, prediction: Any, wanted: Specification) -> Json:
@@ -280,7 +282,7 @@ def _flat(output: Any) -> dict[tuple[int, ...], float]:
         value = output
         for key in path:
             value = value[key]
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if not all(isinstance(key, int) for key in path) or isinstance(value, bool) or not isinstance(value, (int, float)):
             raise Refusal(400, "", f"The output that is to be explained holds {str(value)[:80]!r}, no number. Nothing was explained.")
         found[tuple(int(key) for key in path)] = float(value)
     return found
@@ -289,10 +291,9 @@ def _flat(output: Any) -> dict[tuple[int, ...], float]:
 def _chosen(output: dict[tuple[int, ...], float], wanted: Specification) -> list[tuple[int, ...]]:
     """Which outputs are explained."""
     if wanted.indices:
-        chosen = [tuple(one) if isinstance(one, list) else (one,) for one in wanted.indices]
-        if unknown := [one for one in chosen if one not in output]:
+        if unknown := [one for one in wanted.indices if one not in output]:
             raise Refusal(400, "", f"The output has no index {list(unknown[0])}. Nothing was explained. Mend outputIndices.")
-        return chosen
+        return list(wanted.indices)
     ranked = sorted(output, key=lambda index: (-output[index], index))
     return ranked if wanted.top < 0 else ranked[: wanted.top]
 

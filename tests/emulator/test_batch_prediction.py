@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from emulator.engines import batch_lines, batch_prediction, instances
+from emulator.engines import batch_prediction, instances, predictions
 from emulator.engines.instances import Row
 from tests.emulator.conftest import Local, started
 from tests.emulator.test_models_and_endpoints import uploaded
@@ -119,8 +119,8 @@ WHOLE = {"id": 7, "x": 1, "y": 2}
 def test_an_instance_is_shaped_by_the_instance_configuration(form: str, configuration: Any, sent: Any, shown: Any) -> None:
     job = {"inputConfig": {"instancesFormat": form}, "instanceConfig": configuration, "outputConfig": {"predictionsFormat": "jsonl"}}
     row = Row(WHOLE)
-    assert batch_lines.sent(job, row) == sent
-    assert json.loads(batch_lines.line(job, row, sent, {"prediction": 1})) == {**shown, "prediction": 1}
+    assert predictions.sent(job, row) == sent
+    assert json.loads(predictions.line(job, row, sent, {"prediction": 1})) == {**shown, "prediction": 1}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_an_instance_is_shaped_by_the_instance_configuration(form: str, configur
 )
 def test_an_instance_without_the_fields_that_it_should_have_is_an_error(configuration: Any, value: Any) -> None:
     with pytest.raises(ValueError, match="instance"):
-        batch_lines.sent({"inputConfig": {"instancesFormat": "jsonl"}, "instanceConfig": configuration}, Row(value))
+        predictions.sent({"inputConfig": {"instancesFormat": "jsonl"}, "instanceConfig": configuration}, Row(value))
 
 
 def test_a_batch_that_the_server_refuses_or_dies_of_fails_alone(local: Local) -> None:
@@ -194,6 +194,19 @@ def test_rows_of_a_table_become_tables_of_predictions_and_errors(local: Local) -
     dataset = info["bigqueryOutputDataset"].removeprefix("bq://acme-test.")
     assert sql(local, f"SELECT instance FROM {dataset}.predictions") == [["a"]]
     assert sql(local, f"SELECT instance, errors.code FROM {dataset}.errors") == [["bad", "3"]]
+
+
+def test_predictions_are_explained_where_the_job_asks_for_it(local: Local) -> None:
+    model, _ = uploaded(local, FORMULA="{'score': 3 * a - b}")
+    metadata: dict[str, Any] = {"inputs": {"a": {}, "b": {}}, "outputs": {"score": {}}}
+    explanation = {"metadata": metadata, "parameters": {"sampledShapleyAttribution": {"pathCount": 2}}}
+    request = body(local, model, "jsonl", jsonl({"a": 1, "b": 2}, {"a": 1, "b": "x", "c": 0}), generateExplanation=True)
+    assert local.call("POST", "batchPredictionJobs", request)[0] == 400
+    request |= {"explanationSpec": explanation, "manualBatchTuningParameters": {"batchSize": 1}}
+    done = job(local, request)
+    (results,) = lines(local.cloud, done, "prediction.results").values()
+    assert results[0]["explanation"]["attributions"][0]["featureAttributions"] == {"a": 3.0, "b": -2.0}
+    assert (done["state"], done["completionStats"]["failedCount"]) == ("JOB_STATE_SUCCEEDED", "1")
 
 
 def test_a_job_that_was_killed_anywhere_predicts_the_rest_and_no_instance_twice(
@@ -289,6 +302,7 @@ def test_a_container_that_is_in_no_registry_predicts_with_its_own_artifacts(loca
         ({"model": "projects/acme-test/locations/europe-west4/models/none"}, "not found"),
         ({"unmanagedContainerModel": {"containerSpec": {"imageUri": "acme/server"}}}, "Exactly one"),
         ({"dedicatedResources": {}}, "dedicatedResources"),
+        ({"manualBatchTuningParameters": {"batchSize": -1}}, "negative"),
         ({"instanceConfig": {"instanceType": "tensor"}}, "neither"),
         ({"instanceConfig": {"includedFields": ["a"], "excludedFields": ["b"]}}, "exclude each other"),
         (

@@ -171,15 +171,29 @@ def test_what_cannot_be_explained_is_refused_with_the_reason(given: Any, overrid
         ({"b": 1}, specification({"a": {}})),
         ([1], specification({"a": {}})),
         ({"a": 1}, specification({"a": {}}, outputs={"none": {}})),
+        ({"a": 1}, specification({"a": {}}, outputs={"inner": {}})),
         ({"a": [1, 2]}, specification({"a": {"inputBaselines": [[1]]}})),
         ({"a": 1}, specification({"a": {"inputBaselines": [[1]]}})),
         ({"a": 1}, specification({"a": {}}, outputIndices=[7])),
+        ({"a": 1}, specification({"a": {}}, outputIndices=[{"a": 1}])),
     ],
 )
 def test_an_instance_that_does_not_fit_its_specification_is_a_clients_mistake(local: Local, instance: Any, spec: Any) -> None:
-    name = served(local, "{'score': 1.0}", spec)
+    name = served(local, "{'score': 1.0, 'inner': {'b': 1.0}}", spec)
     status, answer = local.call("POST", f"{name}:explain", {"instances": [instance]})
     assert (status, "othing was explained" in answer["error"]["message"]) == (400, True), answer
+
+
+def test_a_dedicated_endpoint_explains_at_its_own_host_and_holds_requests_to_their_schema(local: Local) -> None:
+    model, _ = uploaded(local, FORMULA="{'score': a}")
+    name = local.call("POST", "endpoints", {"displayName": "own", "dedicatedEndpointEnabled": True})[1]["response"]["name"]
+    body = {"deployedModel": {"model": model, "explanationSpec": specification({"a": {}})}, "trafficSplit": {"0": 100}}
+    assert "response" in local.call("POST", f"{name}:deployModel", body)[1]
+    host = local.call("GET", name)[1]["dedicatedEndpointDns"]
+    status, answer = local.call("POST", f"/v1/{name}:explain", {"instances": [{"a": 2}]}, host=host)
+    assert (status, answer["explanations"][0]["attributions"][0]["featureAttributions"]) == (200, {"a": 2.0})
+    for wrong in ({}, {"instances": 1}, {"instances": [{"a": 2}], "explanationSpecOverride": [1]}):
+        assert local.call("POST", f"/v1/{name}:explain", wrong, host=host)[0] == 400
 
 
 def test_a_deployed_model_that_is_named_explains_whatever_the_traffic_is(local: Local) -> None:

@@ -108,6 +108,8 @@ def test_tokens_and_embeddings(vertex: Any) -> None:
     from google.genai.errors import ClientError
 
     assert vertex.models.count_tokens(model=MODEL, contents="hello world").total_tokens == 2
+    [listed] = vertex.models.compute_tokens(model=MODEL, contents="hello world").tokens_info
+    assert (b"".join(listed.tokens), len(listed.token_ids)) == (b"hello world", 2)
     several = vertex.models.embed_content(
         model="gemini-embedding-001", contents=["a card", "a film"], config={"output_dimensionality": 128, "task_type": "CLUSTERING"}
     )

@@ -177,17 +177,17 @@ def test_rows_of_a_file_go_to_bigquery_too(local: Local, table: str) -> None:
 
 def test_a_job_that_a_stop_cut_off_goes_on_where_it_was(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "PAGE", 2)
-    many = [{"request": request(f"It rained for {at} days."), "key": at} for at in range(40)]
+    many = [{"request": request(f"It rained for {at} days."), "key": at} for at in range(16)]
     _, made = local.call("POST", "batchPredictionJobs", body(local, many, name="batch/many.jsonl"))
     kept = local.cloud.store.of(batches.CHECKPOINTS)
     while not (kept.get(made["name"]) or {})["rows"]:
         local.run(local.ask("GET", "batchPredictionJobs?pageSize=1"))
     before = (kept.get(made["name"]) or {})["rows"][batches.ANSWERS]
     local.restart()
-    assert 0 < before < 40
+    assert 0 < before < 16
     done = ended(local, made["name"])
     assert done["state"] == "JOB_STATE_SUCCEEDED", done
-    assert [line["key"] for line in lines(local, done)] == list(range(40))
+    assert [line["key"] for line in lines(local, done)] == list(range(16))
     local.restart()
     assert not local.cloud.store.of(batches.CHECKPOINTS).items()
 
@@ -307,6 +307,7 @@ def test_google_genai_batches_on_cloud_storage_and_with_a_key(google_cloud: Json
     assert inline_batch.name in [one.name for one in keyed_client.batches.list()]
 
 
+@pytest.mark.long
 def test_google_genai_batches_on_bigquery(google_cloud: Json) -> None:
     from google import genai
     from google.cloud import bigquery

@@ -12,7 +12,6 @@ import pytest
 from emulator.engines.gemini import safety
 from emulator.engines.gemini.engine import Gemini
 from emulator.engines.gemini.logprobs import of_label
-from emulator.engines.gemini.minilm import MiniLM
 from emulator.engines.gemini.refused import Refused
 
 Json = dict[str, Any]
@@ -118,8 +117,8 @@ ALL = [setting(category) for category in safety.RATED]
 # Ratings.
 
 
-def test_what_is_claimed_of_the_ratings_is_so() -> None:
-    rater = safety.Rater(MiniLM())
+def test_what_is_claimed_of_the_ratings_is_so(gemini: Gemini) -> None:
+    rater = gemini._safety
 
     def raised(text: str) -> set[str]:
         return {category for category, score in rater.scores([text]).items() if score >= MEDIUM}
@@ -153,7 +152,7 @@ def test_a_threshold_blocks_from_its_level_on() -> None:
 
 
 def test_one_sentence_blocks_a_long_prompt(gemini: Gemini) -> None:
-    long = f"{'The weather was fine and we went for a walk. ' * 40}{THREAT}"
+    long = f"{'The weather was fine and we went for a walk. ' * 12}{THREAT}"
     assert "promptFeedback" in gemini.generate(asked(long, ALL), {})
     assert "candidates" in gemini.generate(asked(long.replace(THREAT, ""), ALL), {})
 

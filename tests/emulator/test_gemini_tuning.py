@@ -24,7 +24,7 @@ THINGS = {
     "music": ["Play a song by {}.", "Put on the album about {}.", "Which band sings about {}?", "Turn up the music from {}."],
     "alarm": ["Wake me at seven in {}.", "Set a timer for {}.", "Cancel my alarm in {}.", "Remind me to get up for {}."],
 }
-PLACES = ("Rome", "Oslo", "Paris", "Lima", "Kyoto", "Cairo")
+PLACES = ("Rome", "Oslo", "Lima")
 
 
 def row(question: Any, answer: str, **more: Any) -> Json:
@@ -115,11 +115,11 @@ def test_a_tuned_model_is_in_the_registry_and_deployed(local: Local, job: Json) 
 
 def test_the_statistics_count_the_rows_and_name_the_dropped_one(job: Json) -> None:
     found = job["tuningDataStats"]["supervisedTuningDataStats"]
-    assert (found["tuningDatasetExampleCount"], found["totalTruncatedExampleCount"]) == ("73", "1")
-    assert found["truncatedExampleIndices"] == ["73"]
+    assert (found["tuningDatasetExampleCount"], found["totalTruncatedExampleCount"]) == ("37", "1")
+    assert found["truncatedExampleIndices"] == ["37"]
     assert "not JSON" in found["droppedExampleReasons"][0]
     tokens = found["userInputTokenDistribution"]
-    assert sum(bucket["count"] for bucket in tokens["buckets"]) == 72
+    assert sum(bucket["count"] for bucket in tokens["buckets"]) == 36
     assert int(found["totalBillableTokenCount"]) == int(tokens["sum"]) + int(found["userOutputTokenDistribution"]["sum"])
 
 
@@ -266,7 +266,7 @@ def test_an_endpoint_without_a_tuned_model_generates_nothing(local: Local) -> No
 
 
 def test_a_cancelled_job_stays_cancelled_and_makes_nothing(local: Local) -> None:
-    _, job = started(local, "cancelled.jsonl", list(rows(tuple(str(at) for at in range(200)))))
+    _, job = started(local, "cancelled.jsonl", list(rows(tuple(str(at) for at in range(40)))))
     assert local.call("POST", f"{job['name']}:cancel") == (200, {})
     assert ended(local, job["name"])["state"] == "JOB_STATE_CANCELLED"
     number = job["name"].rpartition("/")[2]
@@ -276,7 +276,7 @@ def test_a_cancelled_job_stays_cancelled_and_makes_nothing(local: Local) -> None
 
 
 def test_requests_are_answered_while_a_job_learns(local: Local, job: Json) -> None:
-    _, long = started(local, "long.jsonl", list(rows(tuple(str(at) for at in range(200)))))
+    _, long = started(local, "long.jsonl", list(rows(tuple(str(at) for at in range(40)))))
     assert ask(local, job["tunedModel"]["endpoint"], "Play a tune from Spain.")[0] == 200
     assert local.run(local.ask("GET", f"{local.location}/tuningJobs?pageSize=1"))[0] == 200
     assert (local.cloud.store.of("aiplatform").get(long["name"]) or {})["state"] == "JOB_STATE_RUNNING"
@@ -333,6 +333,11 @@ def test_a_head_tells_noisy_classes_apart_with_an_honest_probability(features: i
     assert abs(confidence.mean() - accuracy) < 0.12
 
 
+def test_a_few_rows_never_make_certain() -> None:
+    vectors = np.repeat(np.eye(2, 384, dtype=np.float32), 3, axis=0)
+    assert fit("text", vectors, list("aaabbb")).head.probabilities(vectors).max() < 0.9
+
+
 def test_labels_that_have_nothing_to_do_with_the_rows_get_no_confidence() -> None:
     vectors = np.random.default_rng(1).normal(size=(300, 384)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -346,7 +351,7 @@ def test_a_head_is_kept_without_pickle_and_read_as_it_was() -> None:
     head = fit("text", vectors, ["weather", "music", "weather", "music"]).head
     read = loaded(saved(head))
     np.testing.assert_array_equal(read.weights, head.weights)
-    assert (read.labels, read.temperature, read.kind) == (head.labels, head.temperature, head.kind)
+    assert (read.labels, read.temperature, read.kind, read.examples) == (head.labels, head.temperature, "text", 4)
     harmful = io.BytesIO()
     np.savez(harmful, said=np.array([{"a": 1}], object), weights=vectors, intercepts=vectors)
     with pytest.raises(ValueError, match="allow_pickle"):
@@ -378,9 +383,10 @@ def test_google_genai_tunes_and_asks_the_tuned_model(google_cloud: Json) -> None
     while not job.has_ended:
         job = client.tunings.get(name=job.name)
     assert job.has_succeeded, job.error
-    assert job.tuning_data_stats.supervised_tuning_data_stats.tuning_dataset_example_count == 72
+    assert job.tuning_data_stats.supervised_tuning_data_stats.tuning_dataset_example_count == 36
     model = job.tuned_model.endpoint
     assert client.models.generate_content(model=model, contents="Play a tune from Spain.").text == "music"
     assert "".join(one.text for one in client.models.generate_content_stream(model=model, contents="Is it foggy?")) == "weather"
     assert client.models.count_tokens(model=model, contents="hello world").total_tokens == 2
     assert job.name in [one.name for one in client.tunings.list(config={"page_size": 1})]
+    assert job.tuned_model.model.partition("@")[0] in [one.name for one in client.models.list(config={"query_base": False})]

@@ -122,7 +122,7 @@ def _chosen(cloud: Cloud, dataset: Json, kind: str, configuration: Json) -> tupl
 def _splitter(dataset: Json, configuration: Json) -> Callable[[Json], str]:
     """What tells the split of each data item, asked in the order of their names; empty for none."""
     if given := configuration.get("filterSplit"):
-        tests = [(role, given[f"{role}Filter"]) for role in SPLITS]
+        tests = [(role, given.get(f"{role}Filter", "")) for role in SPLITS]
         return lambda item: next((role for role, text in tests if text and select([item], text)), "")
     fractions = configuration.get("fractionSplit") or {}
     shares = [float(fractions.get(f"{role}Fraction", 0)) for role in SPLITS] if fractions else list(SHARES)

@@ -69,6 +69,7 @@ class Importing:
         self._kept, self._items = cloud.store.of("aiplatform"), cloud.store.of(ITEMS)
         self._specifications: dict[str, str] = {}
         self._queries: dict[str, Json] = {}
+        self._marks: set[str] = set()
         self.failures: list[Json] = []
         """What could not be read, as `google.rpc.Status`; the first of them."""
         self.failed = 0
@@ -194,6 +195,9 @@ class Importing:
             }
             self._queries[name] = {**made, **(self._kept.get(name) or {}), "updateTime": stamp, "etag": etag()}
         mark = f"{name}/annotationSpecs/{specification}"
+        if mark in self._marks:
+            return
+        self._marks.add(mark)
         if self._items.get(mark) is None:
             self._items.put(mark, "Mark", {})
             self._queries[name]["annotationSpecCount"] = self._queries[name].get("annotationSpecCount", 0) + 1

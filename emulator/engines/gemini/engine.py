@@ -1,5 +1,6 @@
 """Google's responses, computed: generateContent, countTokens and embeddings over the small models of this package."""
 
+import base64
 import json
 import math
 import threading
@@ -234,6 +235,23 @@ class Gemini:
             "totalBillableCharacters": characters,
             "promptTokensDetails": details,
         }
+
+    def compute_tokens(self, body: Mapping[str, Any]) -> Json:
+        """A ComputeTokensResponse: the word pieces of MiniLM, which are not Gemini's.
+
+        Raises:
+            Refused: There is content other than text.
+        """
+        found = []
+        for turn in body.get("contents", []):
+            parts = parts_of(turn)
+            if any("text" not in part for part in parts):
+                raise Refused("pictures have no tokens that could be listed", "Send text only, or count them by countTokens.")
+            text = "".join(part["text"] for part in parts)
+            tokens = [base64.b64encode(piece.encode()).decode() for piece in self._minilm.pieces(text)] if text.strip() else []
+            ids = [str(one) for one in self._minilm.ids(text)]
+            found.append({"role": turn.get("role") or "user", "tokens": tokens, "tokenIds": ids})
+        return {"tokensInfo": found}
 
     def _counted(self, body: Mapping[str, Any], files: Mapping[str, bytes]) -> list[Json]:
         parts = _parts(body)

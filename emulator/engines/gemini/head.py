@@ -35,11 +35,14 @@ class Head:
     intercepts: Floats
     """(labels,)"""
     temperature: float
+    examples: int
+    """Rows that it was fitted to."""
 
     def probabilities(self, vectors: Floats) -> Scores:
         """Probability of each label (rows, labels) for unit vectors (rows, features)."""
         scores = vectors.astype(np.float64) @ self.weights + self.intercepts
-        return softmax(self.temperature * scores)
+        # One imaginary example a label (Laplace's rule of succession): a few rows cannot prove certainty.
+        return (self.examples * softmax(self.temperature * scores) + 1) / (self.examples + len(self.labels))
 
     def accuracy(self, vectors: Floats, answers: Sequence[str]) -> float:
         """Share of the rows that get their own answer; a label that was never learnt counts as wrong."""
@@ -88,13 +91,13 @@ def fit(kind: Kind, vectors: Floats, answers: Sequence[str]) -> Fit:
         found.append((mean_loss(temperature, left_out, target), temperature, solved, left_out))
     loss, temperature, solved, left_out = min(found, key=lambda one: one[0])
     weights = solved[:-1] if basis is None else basis @ solved[:-1]
-    head = Head(kind, labels, weights.astype(np.float32), solved[-1].astype(np.float32), temperature)
+    head = Head(kind, labels, weights.astype(np.float32), solved[-1].astype(np.float32), temperature, len(known))
     return Fit(head, float((left_out.argmax(1) == target).mean()), loss)
 
 
 def saved(head: Head) -> bytes:
     """The head as an NPZ file without pickled objects."""
-    said = json.dumps({"kind": head.kind, "labels": head.labels, "temperature": head.temperature})
+    said = json.dumps({"kind": head.kind, "labels": head.labels, "temperature": head.temperature, "examples": head.examples})
     file = io.BytesIO()
     np.savez(file, weights=head.weights, intercepts=head.intercepts, said=np.frombuffer(said.encode(), np.uint8))
     return file.getvalue()
@@ -104,4 +107,4 @@ def loaded(content: bytes) -> Head:
     """The head in what `saved` gave; nothing in it is executed."""
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         said = json.loads(file["said"].tobytes())
-        return Head(said["kind"], tuple(said["labels"]), file["weights"], file["intercepts"], said["temperature"])
+        return Head(said["kind"], tuple(said["labels"]), file["weights"], file["intercepts"], said["temperature"], said["examples"])

@@ -59,6 +59,10 @@ class MiniLM:
         cuts = [0, *starts[1:], len(text)]
         return [text[a:b] for a, b in pairwise(cuts)] if starts else [text]
 
+    def ids(self, text: str) -> list[int]:
+        """Numbers of the word pieces in `text`."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
     def embed(self, texts: Sequence[str]) -> Floats:
         """Unit vectors (len(texts), 384): the mean of the last layer over the tokens of each text."""
         encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)

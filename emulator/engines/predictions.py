@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.behaviours import Refusal
 from emulator.engines import instances
+from emulator.engines.explanations import Specification, specification
 from emulator.engines.instances import BIGQUERY, CSV, Row, Source
 from emulator.engines.objects import split
 
@@ -39,6 +40,8 @@ def check(cloud: Cloud, job: Json) -> Source:
         raise Refusal(400, "", f"{fields[0]} does not apply to instances in the format {form}, which have no fields. No job was made.")
     if form == instances.JSONL and configuration.get("instanceType") == "array" and "excludedFields" in fields:
         raise Refusal(400, "", "Arrays of JSON objects' values need includedFields, which say their order. No job was made.")
+    if int(job.get("manualBatchTuningParameters", {}).get("batchSize", 1)) < 0:
+        raise Refusal(400, "", "manualBatchTuningParameters.batchSize is negative. No job was made. Leave it out, or set 1 or more.")
     _check_destination(cloud, job["outputConfig"])
     return instances.source_of(cloud, job["inputConfig"])
 
@@ -86,14 +89,26 @@ def output_of(job: Json, shown: str) -> Json:
     return {"bigqueryOutputDataset": f"bq://{project}.{dataset}", "bigqueryOutputTable": table or f"predictions_{stamp}"}
 
 
+def explanation_of(job: Json, model: Json) -> Specification | None:
+    """How the predictions of a job are to be explained; none where they are not.
+
+    Raises:
+        Refusal: They cannot be.
+    """
+    if not job.get("generateExplanation"):
+        return None
+    return specification({**model.get("explanationSpec", {}), **job.get("explanationSpec", {})}, {})
+
+
 def tables_of(cloud: Cloud, job: Json) -> list[tuple[str, list[Json]]]:
     """The tables of a job's results and of its errors, each with its columns."""
     project, dataset = job["outputInfo"]["bigqueryOutputDataset"].removeprefix("bq://").split(".")
     table = job["outputInfo"]["bigqueryOutputTable"]
     errors = re.sub(r"^predictions", "errors", table) if table.startswith("predictions") else f"{table}_errors"
+    said = ["prediction", *(["explanation"] if job.get("generateExplanation") else [])]
     place, columns = f"projects/{project}/datasets/{dataset}/tables", _columns(cloud, job)
     return [
-        (f"{place}/{table}", [*columns, {"name": "prediction", "type": "STRING"}]),
+        (f"{place}/{table}", [*columns, *({"name": name, "type": "STRING"} for name in said)]),
         (f"{place}/{errors}", [*columns, {"name": "errors", "type": "RECORD", "fields": ERROR_FIELDS}]),
     ]
 
@@ -155,7 +170,7 @@ def line(job: Json, row: Row, instance: Any, said: Json) -> str:
         job: The job.
         row: The instance as it was read.
         instance: As it was sent.
-        said: `prediction`, or `error` with code and message.
+        said: `prediction` and perhaps `explanation`, or `error` with code and message.
     """
     form, configuration = job["inputConfig"]["instancesFormat"], job.get("instanceConfig", {})
     given = row.value if isinstance(row.value, dict) else {}
@@ -171,7 +186,7 @@ def line(job: Json, row: Row, instance: Any, said: Json) -> str:
     if not in_table:
         return json.dumps({**shown, **said}, ensure_ascii=False)
     shown = shown if form == BIGQUERY else {name: _text(value) for name, value in shown.items()}
-    told = {"errors": said["error"]} if "error" in said else {"prediction": _text(said["prediction"])}
+    told = {"errors": said["error"]} if "error" in said else {name: _text(value) for name, value in said.items()}
     return json.dumps({**shown, **told}, ensure_ascii=False)
 
 
