@@ -49,7 +49,7 @@ class Objects:
         self.folder = folder.resolve()
         self._store = store
         self._kept = store.of("storage")
-        self._sessions = store.of(SESSIONS)
+        self._sessions, self._opened = store.of(SESSIONS), time.time()
         self.older = Generations(self.folder, store)
         self.changes = Changes(store)
         (folder / INCOMING).mkdir(parents=True, exist_ok=True)
@@ -247,9 +247,9 @@ class Objects:
     def sweep(self, sessions: Collection[str]) -> None:
         """Removes what an earlier run left unfinished, except the uploads of `sessions` that are not older than a week."""
         for path in (self.folder / INCOMING).iterdir():
-            if path.name in sessions and time.time() - path.stat().st_mtime <= SESSION_SECONDS:
-                continue
-            _remove(path)
+            changed = path.stat().st_mtime
+            if time.time() - changed > SESSION_SECONDS or (changed < self._opened and path.name not in sessions):
+                _remove(path)
 
     def abandon(self, session: str) -> None:
         """Forgets an upload with what has arrived of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,38 @@ def test_a_notification_is_made_and_removed_by_the_client(bucket: storage.Bucket
     ]
     bucket.get_notification(made.notification_id).delete()
     assert not list(bucket.list_notifications())
+
+
+def test_what_was_packed_is_unpacked_for_a_reader_who_wants_it_so(bucket: storage.Bucket) -> None:
+    packed, broken = gzip.compress(b"content" * 1000), bucket.blob("broken.txt")
+    blob = bucket.blob("packed.txt")
+    blob.content_encoding = broken.content_encoding = "gzip"
+    blob.upload_from_string(packed, content_type="text/plain")
+    assert blob.download_as_bytes() == b"content" * 1000
+    assert blob.download_as_bytes(raw_download=True) == packed
+    plain = requests.get(blob.generate_signed_url(version="v4", expiration=600), headers={"Accept-Encoding": "identity"}, timeout=10)
+    assert (plain.content, "Content-Encoding" in plain.headers) == (b"content" * 1000, False)
+    broken.upload_from_string(packed[:-9])
+    address = broken.generate_signed_url(version="v4", expiration=600)
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        requests.get(address, headers={"Accept-Encoding": "identity"}, timeout=10)
+
+
+@pytest.mark.long
+def test_memory_stays_flat_whatever_the_size_of_an_object(google_cloud: dict[str, Any], bucket: storage.Bucket, tmp_path: Path) -> None:
+    def peak() -> int:
+        status = Path(f"/proc/{google_cloud['pid']}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) << 10
+
+    there, back = tmp_path / "there", tmp_path / "back"
+    with there.open("wb") as file:
+        file.truncate(1 << 29)
+    before = peak()
+    blob = bucket.blob("huge.bin")
+    blob.upload_from_filename(str(there), checksum="crc32c")
+    blob.download_to_filename(str(back))
+    assert back.stat().st_size == 1 << 29
+    assert peak() - before < 64 << 20
 
 
 def test_objects_are_composed_copied_renamed_and_deleted_in_batches(client: storage.Client, bucket: storage.Bucket) -> None:
