@@ -115,10 +115,11 @@ async def get_object(call: Call, cloud: Cloud) -> Json | Response:
     bucket, name = call.params["bucket"], call.params["object"]
     if _asks(call, "softDeleted"):
         return shown(soft_deleted(call, cloud, bucket, name))
-    found = cloud.objects.get(bucket, name, call.one("generation")) if cloud.objects.bucket(bucket) else None
-    if found is not None and unchanged(call, found):
+    found = _there(cloud, bucket, name, call.one("generation"))
+    if unchanged(call, found):
         return Response(status=304)
-    found = existing(call, cloud, bucket, name)
+    _check_generation(call, found, "if")
+    check_metageneration(call, found)
     if call.one("alt") != "media":
         return found
     return content(call, cloud, found)
@@ -184,12 +185,17 @@ def existing(call: Call, cloud: Cloud, bucket: str, name: str, conditions: str =
     Raises:
         Refusal: It does not exist, or not under the call's preconditions.
     """
-    enabled(cloud, bucket)
-    found = cloud.objects.get(bucket, name, call.one(generation))
-    if found is None:
-        raise missing(bucket, name)
+    found = _there(cloud, bucket, name, call.one(generation))
     _check_generation(call, found, conditions)
     check_metageneration(call, found, conditions)
+    return found
+
+
+def _there(cloud: Cloud, bucket: str, name: str, generation: str) -> Json:
+    enabled(cloud, bucket)
+    found = cloud.objects.get(bucket, name, generation)
+    if found is None:
+        raise missing(bucket, name)
     return found
 
 

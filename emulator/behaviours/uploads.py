@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from emulator import discovery, validation
-from emulator.behaviours import BLOCK, Call, Json, Refusal, Response, at_start, route
+from emulator.behaviours import BLOCK, Call, Json, Refusal, Response, at_start, on, route
 from emulator.behaviours.storage import existing, writable
 from emulator.engines.content import cut, digested
 from emulator.engines.journal import SESSIONS
@@ -27,6 +27,8 @@ PATH = r"/(?:resumable/)?upload/storage/v1/b/(?P<bucket>[^/]+)/o"
 NAME_BYTES = 1024
 RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18}|\*)|\*)/(\d{1,18}|\*)")
 DIGEST = re.compile(r"(md5|crc32c)=([A-Za-z0-9+/]+=*)")
+NEVER = (400, 412)
+"""Content or preconditions that do not hold when the last byte has arrived never will; what else is in the way may pass."""
 FIELDS = {"md5": "md5Hash", "crc32c": "crc32c"}
 BUSY: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 """Sessions whose content is being written: one part after the other."""
@@ -41,6 +43,13 @@ async def sweep(cloud: Cloud) -> None:
         old = time.time() - kept.get("begun", 0) > SESSION_SECONDS
         if old if "finished" in kept else not (cloud.objects.folder / INCOMING / session).exists():
             sessions.remove(session)
+
+
+@on("storage", "objects.insert")
+async def without_content(call: Call, cloud: Cloud) -> Json:
+    """Content comes by the address of uploads alone."""
+    address = f"https://{call.host}/upload/storage/v1/b/{call.params['bucket']}/o?uploadType=multipart"
+    raise Refusal(400, "INVALID_ARGUMENT", f"This request carries no upload; no object was made. Send metadata and content to {address}.")
 
 
 @route(HOSTS, "POST", PATH, "storage.objects.create", takes_files=True)
@@ -116,9 +125,13 @@ def begin(call: Call, cloud: Cloud, fields: Json) -> Response:
 async def resume(call: Call, cloud: Cloud) -> Json | Response:
     """Takes a part of a session's content, or says how much has arrived (`bytes */*`)."""
     session = call.one("upload_id")
-    lock = BUSY.setdefault(session, asyncio.Lock())
-    async with lock:
+    async with _alone(session):
         return await _part(call, cloud, session)
+
+
+def _alone(session: str) -> asyncio.Lock:
+    """Held by whoever works on a session."""
+    return BUSY.setdefault(session, asyncio.Lock())
 
 
 async def _part(call: Call, cloud: Cloud, session: str) -> Json | Response:
@@ -152,9 +165,9 @@ async def _part(call: Call, cloud: Cloud, session: str) -> Json | Response:
     kept["fields"] |= said(call)
     try:
         return await store(replace(call, query=kept["conditions"]), cloud, kept["bucket"], kept["name"], kept["fields"], file, session)
-    except Refusal:
-        # What does not hold now never will.
-        cloud.objects.abandon(session)
+    except Refusal as refusal:
+        if refusal.status in NEVER:
+            cloud.objects.abandon(session)
         raise
 
 
@@ -177,8 +190,9 @@ def _append(call: Call, file: Path, skip: int) -> None:
 async def cancel(call: Call, cloud: Cloud) -> Response:
     """Gives a session up."""
     session = call.one("upload_id")
-    if (kept := cloud.store.of(SESSIONS).get(session)) is not None and "fields" in kept:
-        cloud.objects.abandon(session)
+    async with _alone(session):
+        if (kept := cloud.store.of(SESSIONS).get(session)) is not None and "fields" in kept:
+            cloud.objects.abandon(session)
     return Response(b"", 499)
 
 

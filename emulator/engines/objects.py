@@ -328,7 +328,7 @@ class Objects:
         """Names that start with `prefix`, from `first` on, in order; of some, the file may be gone."""
         start = len(key(bucket, ""))
         begin, end = key(bucket, max(prefix, first)), key(bucket, prefix) + "\U0010ffff"
-        while found := self._kept.names(begin, end, LISTED):
+        while found := self._kept.names(begin, end, "Object", LISTED):
             yield from (name[start:] for name in found)
             begin = found[-1] + "\0"
 

@@ -117,6 +117,16 @@ def test_content_that_is_not_what_its_header_says_makes_no_object(local: Local, 
     assert send(local, "PUT", xml, b"content", x_goog_hash=f"md5={md5(b'content')}")[0] == 200
 
 
+def test_metadata_without_content_and_lists_of_access_make_no_objects(local: Local) -> None:
+    path = f"/storage/v1/b/{local.bucket}/o"
+    assert local.call("POST", path, {"name": "hollow"}, host=HOST)[0] == 400
+    local.cloud.objects.put(local.bucket, "listed", b"x")
+    assert local.call("POST", f"{path}/listed/acl", {"entity": "allUsers", "role": "READER"}, host=HOST)[0] == 400
+    assert local.call("GET", f"{path}/hollow", host=HOST)[0] == 404
+    assert local.call("GET", f"{path}/listed%2Facl%2FallUsers", host=HOST)[0] == 404
+    assert [one["name"] for one in local.call("GET", f"{path}?prefix=listed", host=HOST)[1]["items"]] == ["listed"]
+
+
 def test_headers_of_the_xml_api_become_metadata_and_come_back(local: Local) -> None:
     headers = {"cache_control": "no-store", "x_goog_meta_task": "vision", "content_type": "text/plain", "x_goog_storage_class": "NEARLINE"}
     assert send(local, "PUT", f"/{local.bucket}/described", b"x", **headers)[0] == 200
