@@ -136,7 +136,8 @@ def _alone(session: str) -> asyncio.Lock:
 
 async def _part(call: Call, cloud: Cloud, session: str) -> Json | Response:
     kept = cloud.store.of(SESSIONS).get(session)
-    if kept is None or "fields" not in kept or not re.fullmatch(r"[0-9a-f]{32}", session):
+    # The caller's permission was decided on the bucket in the address: the session must be one of it.
+    if kept is None or "fields" not in kept or kept["bucket"] != call.params["bucket"]:
         raise Refusal(404, "NOT_FOUND", "There is no such upload session: it is finished, cancelled, or over a week old.")
     if "finished" in kept:
         return existing(replace(call, query={}), cloud, kept["bucket"], kept["name"])
