@@ -20,8 +20,10 @@ from emulator.store import Store
 
 if TYPE_CHECKING:
     from emulator.engines.alerts import Alerts
+    from emulator.engines.background import Background
     from emulator.engines.batch_prediction import BatchPredictions
     from emulator.engines.bigquery.engine import BigQuery
+    from emulator.engines.clockwork import Clockwork
     from emulator.engines.containers import Containers
     from emulator.engines.features.engine import Features
     from emulator.engines.gemini.engine import Gemini
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from emulator.engines.requests import RequestLog
     from emulator.engines.serving import Servers
     from emulator.engines.traffic import Traffic
+    from emulator.engines.tuning.engine import Tuning
 
 KEY = "GOOGLE_APPLICATION_CREDENTIALS"
 
@@ -79,6 +82,13 @@ class Cloud:
         return Servers(self)
 
     @cached_property
+    def background(self) -> Background:
+        """What goes on behind jobs of every kind."""
+        from emulator.engines.background import Background
+
+        return Background(self)
+
+    @cached_property
     def jobs(self) -> Jobs:
         """Custom jobs."""
         from emulator.engines.jobs import Jobs
@@ -91,6 +101,13 @@ class Cloud:
         from emulator.engines.batch_prediction import BatchPredictions
 
         return BatchPredictions(self)
+
+    @cached_property
+    def tuning(self) -> Tuning:
+        """Hyperparameter tuning jobs."""
+        from emulator.engines.tuning.engine import Tuning
+
+        return Tuning(self)
 
     @cached_property
     def bigquery(self) -> BigQuery:
@@ -154,6 +171,13 @@ class Cloud:
         from emulator.engines.push import Pushes
 
         return Pushes(self)
+
+    @cached_property
+    def clockwork(self) -> Clockwork:
+        """What happens by the clock."""
+        from emulator.engines.clockwork import Clockwork
+
+        return Clockwork(self)
 
     @cached_property
     def gemini(self) -> Gemini:

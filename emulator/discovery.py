@@ -203,3 +203,16 @@ def find(service: str, http: str, path: str) -> tuple[Method, dict[str, str]] | 
     version = VERSION.search(path)
     described = document(service, version.group(1)) if version else None
     return described.match(http, path) if described else None
+
+
+@cache
+def names() -> frozenset[str]:
+    """The APIs that are described."""
+    return frozenset(path.name.partition(".")[0] for path in _folder().glob("*.json"))
+
+
+@cache
+def versions(service: str) -> tuple[str, ...]:
+    """The versions in which an API is described, the stable ones first."""
+    found = [path.name.removesuffix(".json").partition(".")[2] for path in _folder().glob(f"{service}.*.json")]
+    return tuple(sorted(found, key=lambda version: ("beta" in version or "alpha" in version, version)))

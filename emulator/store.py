@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,22 @@ Json = dict[str, Any]
 TABLES = """
 create table if not exists resources (
     service text not null, name text not null, parent text not null, kind text not null, body text not null,
+    made text not null default '', title text not null default '',
     primary key (service, name)
 ) without rowid;
 create index if not exists siblings on resources (service, parent);
 create table if not exists logs (id integer primary key autoincrement, resource text not null, time real not null, line text not null);
 create index if not exists log_of on logs (resource, id);
 """
+NEWEST = "create index if not exists newest on resources (service, kind, made desc, name, title)"
+"""What a list of thousands needs is in the index alone: which are the next fifty, and which have a text in their names."""
+MADE = ("versionCreateTime", "createTime", "timeCreated", "openTime", "time", "creationTimestamp", "startTime", "insertTime")
+"""Fields that say when a resource was made, in the APIs' various words; nested ones are in `_headline`."""
+TITLES = ("displayName", "subject", "friendlyName")
+ESCAPES = str.maketrans({"!": "!!", "%": "!%", "_": "!_"})
+
+SIBLINGS = "indexed by siblings where service = ? and parent = ?"
+"""Left to itself, SQLite would read the whole service in the order of its key, which saves it to sort."""
 
 
 def is_full(error: BaseException) -> bool:
@@ -63,12 +74,37 @@ def opened(path: Path, tables: str) -> sqlite3.Connection:
     return database
 
 
+@dataclass(frozen=True)
+class Headline:
+    """What a list shows of a resource."""
+
+    service: str
+    kind: str
+    name: str
+    title: str
+    made: str
+    """When it was made, as its API writes it; empty where nothing says so."""
+
+
 class Store:
     """The state file. Each API has its own collection, since two APIs may use one name (`projects/P/locations/L/jobs/J`)."""
 
     def __init__(self, path: Path) -> None:
         self._database = opened(path, TABLES)
         self._depth = 0
+        self._complete()
+        self._database.execute(NEWEST)
+
+    def _complete(self) -> None:
+        """Gives a state file of before the two columns that lists are ordered and searched by."""
+        if "made" in {row[1] for row in self._database.execute("pragma table_info(resources)")}:
+            return
+        with self.transaction():
+            for column in ("made", "title"):
+                self._database.execute(f"alter table resources add column {column} text not null default ''")
+            rows = self._database.execute("select body, service, name from resources").fetchall()
+            said = [(*_headline(json.loads(body)), service, name) for body, service, name in rows]
+            self._database.executemany("update resources set made = ?, title = ? where service = ? and name = ?", said)
 
     def of(self, service: str) -> Collection:
         """The resources of one API."""
@@ -103,14 +139,20 @@ class Store:
         )
         return rows.fetchall()
 
-    def last_lines(self, resource: str, limit: int) -> list[tuple[int, float, str]]:
-        """As `logs`, the newest lines alone."""
-        rows = self._database.execute("select id, time, line from logs where resource = ? order by id desc limit ?", (resource, limit))
+    def last_lines(self, resource: str, limit: int, before: int = 1 << 62) -> list[tuple[int, float, str]]:
+        """As `logs`, the newest lines alone, or the newest whose ids are below `before`."""
+        rows = self._database.execute(
+            "select id, time, line from logs where resource = ? and id < ? order by id desc limit ?", (resource, before, limit)
+        )
         return rows.fetchall()[::-1]
 
     def log_names(self) -> list[tuple[str, int, float]]:
         """`(resource, lines, time of the last)` of every log, the latest first."""
-        return self._database.execute("select resource, count(*), max(time) from logs group by resource order by 3 desc").fetchall()
+        # Counted in the index alone; only the last line of each log is read.
+        return self._database.execute(
+            "select resource, lines, (select time from logs where id = last) from"
+            " (select resource, count(*) as lines, max(id) as last from logs group by resource) order by last desc"
+        ).fetchall()
 
     def trim(self, resource: str, keep: int) -> None:
         """Forgets all but the last `keep` lines of a log."""
@@ -123,9 +165,43 @@ class Store:
         """`(service, kind, count)` of all that is kept; what the console's first page shows."""
         return self._database.execute("select service, kind, count(*) from resources group by service, kind order by 1, 2").fetchall()
 
+    def search(self, text: str, service: str = "", kind: str = "", first: int = 0, limit: int = 50) -> list[Headline]:
+        """Resources in whose name or title `text` stands (all, where it is empty), the newest of each kind first; no body is read.
+
+        Args:
+            text: Compared without regard to case.
+            service: Of this API alone.
+            kind: Of this kind alone.
+            first: So many are skipped.
+            limit: At most so many.
+        """
+        like = f"%{text.translate(ESCAPES)}%" if text else ""
+        wanted = {"service = ?": (service,), "kind = ?": (kind,), "(name like ? escape '!' or title like ? escape '!')": (like, like)}
+        given = {clause: values for clause, values in wanted.items() if values[0]}
+        where = " and ".join(given) or "true"
+        values = [value for one in given.values() for value in one]
+        rows = self._database.execute(
+            f"select service, kind, name, title, made from resources indexed by newest where {where}"
+            " order by service, kind, made desc, name limit ? offset ?",
+            (*values, limit, first),
+        )
+        return [Headline(*row) for row in rows]
+
     def close(self) -> None:
         """Folds the write-ahead log into the file and closes it."""
         self._database.close()
+
+
+def _headline(body: Json) -> tuple[str, str]:
+    """When a resource was made, and its title."""
+    made = next((body[key] for key in MADE if isinstance(body.get(key), str)), None)
+    for path in (("statistics", "creationTime"), ("metadata", "genericMetadata", "createTime")):
+        inner: Any = body
+        for key in path:
+            inner = inner.get(key) if isinstance(inner, dict) else None
+        made = made or inner
+    title = next((body[key] for key in TITLES if isinstance(body.get(key), str)), "")
+    return made if isinstance(made, str) else "", title
 
 
 class Collection:
@@ -143,9 +219,8 @@ class Collection:
     def put(self, name: str, kind: str, body: Json) -> Json:
         """Creates or replaces the resource `name` of `kind` (`Model`, `Endpoint`, …); returns `body`."""
         parent = name.rpartition("/")[0]
-        self._database.execute(
-            "insert or replace into resources values (?, ?, ?, ?, ?)", (self.service, name, parent, kind, json.dumps(body))
-        )
+        row = (self.service, name, parent, kind, json.dumps(body), *_headline(body))
+        self._database.execute("insert or replace into resources values (?, ?, ?, ?, ?, ?, ?)", row)
         return body
 
     def delete(self, name: str) -> None:
@@ -161,9 +236,9 @@ class Collection:
 
     def items(self, parent: str = "", kind: str = "") -> list[tuple[str, Json]]:
         """As `list`, with the names."""
+        place = SIBLINGS if parent else "where service = ? and '' = ?"
         rows = self._database.execute(
-            "select name, body from resources where service = ? and (? = '' or parent = ?) and (? = '' or kind = ?) order by name",
-            (self.service, parent, parent, kind, kind),
+            f"select name, body from resources {place} and (? = '' or kind = ?) order by name", (self.service, parent, kind, kind)
         )
         return [(name, json.loads(body)) for name, body in rows]
 
@@ -184,10 +259,19 @@ class Collection:
         for name, body in rows.fetchall():
             yield name, json.loads(body)
 
-    def between(self, first: str, last: str) -> list[tuple[str, Json]]:
-        """`(name, resource)` of all names from `first` up to, but without, `last`, in order."""
+    def after(self, parent: str, name: str, limit: int, kind: str = "") -> list[tuple[str, Json]]:
+        """The first `limit` of `items` whose names come after `name`."""
         rows = self._database.execute(
-            "select name, body from resources where service = ? and name >= ? and name < ? order by name", (self.service, first, last)
+            f"select name, body from resources {SIBLINGS} and name > ? and (? = '' or kind = ?) order by name limit ?",
+            (self.service, parent, name, kind, kind, limit),
+        )
+        return [(name, json.loads(body)) for name, body in rows]
+
+    def between(self, first: str, last: str, limit: int = -1) -> list[tuple[str, Json]]:
+        """`(name, resource)` of all names from `first` up to, but without, `last`, in order; with `limit`, so many at most."""
+        rows = self._database.execute(
+            "select name, body from resources where service = ? and name >= ? and name < ? order by name limit ?",
+            (self.service, first, last, limit),
         )
         return [(name, json.loads(body)) for name, body in rows]
 
@@ -198,6 +282,25 @@ class Collection:
             (self.service, first, last, kind, limit),
         )
         return [name for (name,) in rows]
+
+    def newest(self, kind: str, first: int = 0, limit: int = 50) -> list[tuple[str, Json]]:
+        """`(name, resource)` of a page of a kind, the newest first."""
+        # Which they are is in the index; only their own bodies are read.
+        rows = self._database.execute(
+            "select name, body from resources where service = ? and name in (select name from resources indexed by newest"
+            " where service = ? and kind = ? order by made desc, name limit ? offset ?) order by made desc, name",
+            (self.service, self.service, kind, limit, first),
+        )
+        return [(name, json.loads(body)) for name, body in rows]
+
+    def count(self, kind: str = "", parent: str = "", below: str = "") -> int:
+        """How many there are; of a kind, directly in the collection `parent`, at any depth in the collection `below`."""
+        wanted = {"kind = ?": (kind,), "parent = ?": (parent,), "parent >= ? and parent < ?": (below, below and below + "0")}
+        given = {clause: values for clause, values in wanted.items() if values[0]}
+        where = " and ".join(["service = ?", *given])
+        values = [self.service, *(value for one in given.values() for value in one)]
+        found: tuple[int] = self._database.execute(f"select count(*) from resources where {where}", values).fetchone()
+        return found[0]
 
     def remove_between(self, first: str, last: str) -> None:
         """Removes what `between` would give."""

@@ -24,8 +24,9 @@ VERBS = {
 }
 FREE = {"operations", "globalOperations", "regionOperations", "zoneOperations", "testIamPermissions", "testPermissions"}
 """Collections and verbs that ask for nothing of their own: an operation belongs to whoever started it."""
-ACTING = {"serviceAccount", "serviceAccountEmail"}
-"""Fields that name an identity under which something will run; whoever sets one must be allowed to act as it."""
+ACTING = {"serviceAccount", "serviceAccountEmail", "service_account"}
+"""Fields that name an identity under which something will run; whoever sets one must be allowed to act as it. Where a document allows
+any value, as for the inputs of a training pipeline, they arrive as they were sent, spelled in either way."""
 ACCOUNT = re.compile(r"(?:projects/[^/]+/serviceAccounts/)?([\w.-]+@([\w-]+)\.iam\.gserviceaccount\.com)")
 
 ANY_PROJECT = re.compile(r"projects/-/serviceAccounts/([\w.-]+@([\w-]+)\.iam\.gserviceaccount\.com)")

@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from emulator.console.markup import Child, Markup, element, join, link, moment, section, share, table
-from emulator.console.parts import last, properties
-from emulator.engines.traffic import FAILED, Answers, answers
+from emulator.console.markup import Child, Markup, duration, element, join, link, moment, section, share, table
+from emulator.console.parts import NothingThere, Query, last, linked, log_of, number, pages, properties, tags
+from emulator.engines.traffic import FAILED, Answers, Latency, answers, latencies
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -17,64 +17,86 @@ Json = dict[str, Any]
 
 VERSIONS = "model-versions"
 MINUTES = 60
+ROWS = 20
 BAR, GAP, TALL = 8, 2, 48
 
 
-def view(cloud: Cloud, query: Mapping[str, str]) -> Markup:
-    """Every endpoint with its deployed models."""
-    found = cloud.store.of("aiplatform").list(kind="Endpoint")
-    if not found:
+async def view(cloud: Cloud, query: Query) -> Markup:
+    """A page of endpoints with their deployed models, or with `name` one of them with its log."""
+    kept = cloud.store.of("aiplatform")
+    if name := query.get("name"):
+        one = kept.get(name)
+        if one is None or "/endpoints/" not in name:
+            raise NothingThere(f"There is no endpoint {name}.")
+        return join([_endpoint(cloud, one), section("Log of its containers", log_of(cloud, name))])
+    at = number(query)
+    found = kept.newest("Endpoint", at * ROWS, ROWS + 1)
+    if not found and not at:
         return element("p", "There is no endpoint. What Terraform declares, or an SDK creates, appears here.", class_="empty")
-    return join(_endpoint(cloud, one) for one in found)
-
-
-def _endpoint(cloud: Cloud, endpoint: Json) -> Markup:
-    counted = answers(cloud.metrics, endpoint["name"])
-    total, errors = sum(one.total for one in counted.values()), sum(one.errors for one in counted.values())
-    split, deployed = endpoint.get("trafficSplit", {}), endpoint.get("deployedModels", [])
-    rows = [_row(cloud, one, split.get(one["id"], 0), counted.get(one["id"], Answers()), total) for one in deployed]
-    known = {one["id"] for one in deployed}
-    rows += [
-        [element("span", f"{id_} (undeployed)", class_="empty"), None, None, *_counts(one, total), None]
-        for id_, one in sorted(counted.items())
-        if id_ not in known
-    ]
-    heads = ["Deployed model", "Version", "Traffic split", "Answers", "Share of answers", "Errors", "Since"]
-    return section(
-        link(endpoint.get("displayName") or last(endpoint["name"]), "/resources", service="aiplatform", name=endpoint["name"]),
-        properties(
-            {
-                "Endpoint": last(endpoint["name"]),
-                "Answers": f"{total}, {errors} of them errors" if total else "none yet",
-                f"Last {MINUTES} minutes": _minutes(counted, time.time()) if total else None,
-                "Request log": endpoint.get("predictRequestResponseLoggingConfig", {}).get("bigqueryDestination", {}).get("outputUri"),
-                "Log": link("lines of its containers", "/logs", resource=endpoint["name"]),
-            }
-        ),
-        table(heads, rows, "No model is deployed here: predictions are refused."),
+    return join(
+        [*(_endpoint(cloud, one) for _, one in found[:ROWS]), pages("/endpoints", query, len(found) > ROWS, len(found[:ROWS]), ROWS)]
     )
 
 
-def _row(cloud: Cloud, deployed: Json, percent: int, counted: Answers, all_answers: int) -> list[Child]:
+def _endpoint(cloud: Cloud, endpoint: Json) -> Markup:
+    name = endpoint["name"]
+    counted, took = answers(cloud.metrics, name), latencies(cloud.metrics, name)
+    total, errors = sum(one.total for one in counted.values()), sum(one.errors for one in counted.values())
+    split, deployed = endpoint.get("trafficSplit", {}), endpoint.get("deployedModels", [])
+    rows = [_row(cloud, one, split.get(one["id"], 0), counted.get(one["id"], Answers()), total, took.get(one["id"])) for one in deployed]
+    known = {one["id"] for one in deployed}
+    rows += [
+        [element("span", f"{id_} (undeployed)", class_="empty"), None, None, *_counts(one, total), _latency(took.get(id_)), None]
+        for id_, one in sorted(counted.items())
+        if id_ not in known
+    ]
+    heads = ["Deployed model", "Version", "Traffic split", "Answers", "Errors", "Latency", "Since"]
+    return section(
+        link(endpoint.get("displayName") or last(name), "/endpoints", name=name),
+        properties(
+            {
+                "Endpoint": link(last(name), "/resources", service="aiplatform", name=name),
+                "Answers": f"{total}, {errors} of them errors" if total else "none yet",
+                f"Last {MINUTES} minutes": _minutes(counted, time.time()) if total else None,
+                "Request log": linked(
+                    endpoint.get("predictRequestResponseLoggingConfig", {}).get("bigqueryDestination", {}).get("outputUri")
+                ),
+                "Predict": link("Send a request …", "/send", endpoint=name) if deployed else None,
+            }
+        ),
+        table(heads, rows, "No model is deployed here: predictions are refused. Model.deploy() deploys one."),
+    )
+
+
+def _row(cloud: Cloud, deployed: Json, percent: int, counted: Answers, all_answers: int, took: Latency | None) -> list[Child]:
     version = f"{deployed['model']}@{deployed.get('modelVersionId', '1')}"
-    aliases = (cloud.store.of(VERSIONS).get(version) or {}).get("versionAliases", [])
-    model = link(last(version), "/resources", service=VERSIONS, name=version)
+    kept = cloud.store.of(VERSIONS).get(f"{deployed['model']}/versions/{deployed.get('modelVersionId', '1')}")
+    model = link(last(version), "/models", name=deployed["model"])
     return [
         join([deployed.get("displayName") or deployed["id"], element("div", deployed["id"], class_="id")]),
-        join([model, *(element("span", alias, class_="tag") for alias in aliases)]),
+        join([model, " ", tags((kept or {}).get("versionAliases", []))]),
         share(percent),
         *_counts(counted, all_answers),
+        _latency(took),
         moment(deployed.get("createTime", "")),
     ]
 
 
 def _counts(counted: Answers, all_answers: int) -> list[Child]:
-    """Answers, their share of the endpoint's, and the errors among them."""
+    """Answers with their share of the endpoint's, and the errors among them."""
     if not counted.total:
-        return [0, None, None]
+        return [0, None]
     codes = ", ".join(f"{count} × {code}" for code, count in sorted(counted.codes.items()) if int(code) >= FAILED)
     errors = element("span", f"{counted.errors} ({codes})", class_="bad") if counted.errors else 0
-    return [counted.total, share(round(100 * counted.total / all_answers)), errors]
+    return [join([f"{counted.total:,}", element("div", share(round(100 * counted.total / all_answers)))]), errors]
+
+
+def _latency(took: Latency | None) -> Markup | None:
+    """What an answer took on average, and what all but few took at most."""
+    if took is None:
+        return None
+    slow = element("div", "95 % within ", duration(took.percentile / 1000), class_="id") if took.percentile else None
+    return join([duration(took.mean / 1000), slow])
 
 
 def _minutes(counted: Mapping[str, Answers], present: float) -> Markup:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from emulator.console.markup import Markup, duration_text, element, join, seconds_between, state_kind, state_text
+from emulator.console.markup import MARKS, Markup, duration_text, element, join, seconds_between, state_kind, state_text
 
 Json = dict[str, Any]
 
@@ -18,7 +18,6 @@ LETTERS, LETTER_WIDTH = 15, 7
 """Longer names are cut; the whole name is the step's title."""
 LEGIBLE = 0.85
 """A wide graph shrinks to the page so far, and can be scrolled beyond."""
-MARKS = {"good": "✓", "busy": "●", "bad": "✗"}
 WORST_FIRST = (
     "FAILED", "CANCELLED", "CANCELLING", "RUNNING", "DRIVER_RUNNING", "PENDING", "SUCCEEDED", "SKIPPED", "NOT_TRIGGERED",
 )  # fmt: skip

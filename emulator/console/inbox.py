@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from emulator.console.markup import Markup, element, join, link, moment, section, state, table
-from emulator.console.parts import NothingThere, properties
+from emulator.console.parts import PAGE, NothingThere, Query, number, pages, properties
 from emulator.engines.alerts import NOTIFICATIONS
 
 if TYPE_CHECKING:
@@ -15,15 +15,24 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-def view(cloud: Cloud, query: Mapping[str, str]) -> Markup:
-    """All messages and incidents, newest first, or with `name` one message."""
+async def view(cloud: Cloud, query: Query) -> Markup:
+    """A page of messages and incidents, newest first, or with `name` one message."""
     if name := query.get("name"):
         return _message(cloud, name)
-    return join([section("Messages", _messages(cloud)), section("Incidents", _incidents(cloud))])
+    at = number(query) * PAGE
+    messages = cloud.store.of(NOTIFICATIONS).newest("Notification", at, PAGE + 1)
+    alerts = cloud.store.of("monitoring").newest("Alert", at, PAGE + 1)
+    more, most = max(len(messages), len(alerts)) > PAGE, min(max(len(messages), len(alerts)), PAGE)
+    return join(
+        [
+            section("Messages", _messages(messages[:PAGE])),
+            section("Incidents", _incidents([one for _, one in alerts[:PAGE]])),
+            pages("/inbox", query, more, most),
+        ]
+    )
 
 
-def _messages(cloud: Cloud) -> Markup:
-    found = sorted(cloud.store.of(NOTIFICATIONS).items(), key=lambda item: str(item[1]["time"]), reverse=True)
+def _messages(found: Sequence[tuple[str, Json]]) -> Markup:
     return table(
         ["Subject", "To", "Value", "Threshold", "Sent"],
         [
@@ -40,8 +49,7 @@ def _messages(cloud: Cloud) -> Markup:
     )
 
 
-def _incidents(cloud: Cloud) -> Markup:
-    alerts = sorted(cloud.store.of("monitoring").list(kind="Alert"), key=lambda one: str(one["openTime"]), reverse=True)
+def _incidents(alerts: Sequence[Json]) -> Markup:
     return table(
         ["Policy", "State", "About", "Opened", "Closed"],
         [

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import html
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
-VOID = {"meta", "link", "br"}
+VOID = {"meta", "link", "br", "img", "input"}
 
 
 class Markup(str):
@@ -32,19 +33,23 @@ def join(children: Iterable[Child]) -> Markup:
     return Markup("".join(one if isinstance(one, Markup) else html.escape(str(one)) for one in children if one is not None))
 
 
-def link(text: Child, path: str, **query: str) -> Markup:
+def link(text: Child, path: str, /, **query: str) -> Markup:
     """A link within the console."""
     given = {name: value for name, value in query.items() if value}
     return element("a", text, href=f"{path}?{urlencode(given)}" if given else path)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Child]], empty: str) -> Markup:
-    """A table; without rows, a sentence that says what would be here."""
-    body = [element("tr", *(element("td", cell) for cell in row)) for row in rows]
+    """A table whose first column names the rows; without rows, a sentence that says what would be here."""
+    body = [element("tr", *(_cell(at, cell) for at, cell in enumerate(row))) for row in rows]
     if not body:
         return element("p", empty, class_="empty")
     head = element("thead", element("tr", *(element("th", one, scope="col") for one in heads)))
     return element("div", element("table", head, element("tbody", *body)), class_="scroll")
+
+
+def _cell(at: int, content: Child) -> Markup:
+    return element("td", content) if at else element("th", content, scope="row")
 
 
 def section(title: Child, *children: Child) -> Markup:
@@ -52,14 +57,22 @@ def section(title: Child, *children: Child) -> Markup:
     return element("section", element("h2", title), *children)
 
 
-GOOD = {"SUCCEEDED", "DONE", "ACTIVE", "READY", "ENABLED", "DEPLOYED", "SKIPPED", "CLOSED"}
-BUSY = {"RUNNING", "PENDING", "QUEUED", "CANCELLING", "DRIVER_RUNNING", "DRIVER_SUCCEEDED", "NOT_READY"}
-BAD = {"FAILED", "ERROR", "CANCELLED", "EXPIRED", "OPEN"}
+GOOD = {"SUCCEEDED", "SUCCESS", "DONE", "ACTIVE", "READY", "ENABLED", "DEPLOYED", "SKIPPED", "CLOSED", "COMPLETE", "PARTIALLY_SUCCEEDED"}
+BUSY = {
+    "RUNNING", "PENDING", "QUEUED", "CANCELLING", "DRIVER_RUNNING", "DRIVER_SUCCEEDED", "NOT_READY", "REQUESTED", "STOPPING", "WORKING",
+    "UPDATING", "ACTIVATING",
+}  # fmt: skip
+BAD = {"FAILED", "FAILURE", "ERROR", "CANCELLED", "EXPIRED", "OPEN", "INFEASIBLE", "INTERNAL_ERROR", "TIMEOUT"}
+MARKS = {"good": "✓", "busy": "●", "bad": "✗"}
 
 
 def state(name: str) -> Markup | None:
     """A state without its prefix (`PIPELINE_STATE_SUCCEEDED` → succeeded), coloured by what it means."""
-    return element("span", state_text(name), class_=f"state {state_kind(name)}".strip()) if name else None
+    if not name:
+        return None
+    kind = state_kind(name)
+    mark = element("span", MARKS.get(kind, "–"), class_="mark", aria_hidden="true")
+    return element("span", mark, state_text(name), class_=f"state {kind}".strip())
 
 
 def state_text(name: str) -> str:
@@ -73,7 +86,7 @@ def state_kind(name: str) -> str:
 
 
 def _short(name: str) -> str:
-    return name.partition("_STATE_")[2] or name
+    return name.partition("_STATE_")[2] or name.removeprefix("STATE_")
 
 
 def share(percent: int) -> Markup:
@@ -82,18 +95,54 @@ def share(percent: int) -> Markup:
 
 
 def moment(stamp: str) -> Markup | None:
-    """A time as people read it, to the second."""
-    return element("time", stamp.replace("T", " ").partition(".")[0].rstrip("Z"), datetime=stamp) if stamp else None
+    """A time as people think of it, `3 min ago`; exactly, in its title.
+
+    Args:
+        stamp: RFC 3339, or milliseconds since the epoch as BigQuery writes them; what is neither is shown as it is.
+    """
+    if not stamp:
+        return None
+    try:
+        then = int(stamp) / 1000 if stamp.isdigit() else datetime.fromisoformat(stamp).timestamp()
+        return clock(then)
+    except (ValueError, OverflowError, OSError):
+        return element("span", stamp)
 
 
-def clock(seconds: float) -> Markup | None:
-    """A time since the epoch."""
-    return moment(datetime.fromtimestamp(seconds, UTC).isoformat())
+def clock(seconds: float) -> Markup:
+    """As `moment`, of a time since the epoch."""
+    return element("time", ago(time.time() - seconds), datetime=_iso(seconds), title=_exact(seconds))
+
+
+def clock_exact(seconds: float) -> Markup:
+    """The time of day of a log's line; the day is in the title."""
+    return element("time", _exact(seconds)[11:23], datetime=_iso(seconds), title=_exact(seconds))
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def _exact(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC"
+
+
+def ago(seconds: float) -> str:
+    """`now`, `42 s ago`, `5 min ago`, `3 h ago`, `12 days ago`; a negative number is in the future."""
+    size = abs(seconds)
+    if size < 2:
+        return "now"
+    units = ((60, 1, "s"), (3600, 60, "min"), (48 * 3600, 3600, "h"))
+    count = next((f"{int(size // unit)} {name}" for limit, unit, name in units if size < limit), f"{int(size // 86400)} days")
+    return f"{count} ago" if seconds > 0 else f"in {count}"
 
 
 def seconds_between(start: str, end: str) -> float | None:
     """How long it took, where both ends are known."""
-    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() if start and end else None
+    try:
+        return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() if start and end else None
+    except (ValueError, TypeError):
+        return None
 
 
 def duration(seconds: float | None) -> Markup | None:

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from emulator.engines.metrics import Metrics, value_of
+from emulator.engines.metrics import Metrics, aggregated, value_of
 from emulator.projects import project_number
 
 if TYPE_CHECKING:
@@ -47,6 +47,15 @@ class Answers:
     def errors(self) -> int:
         """Those that say that something failed."""
         return self.failed.total()
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long the answers of one deployed model took, in milliseconds."""
+
+    mean: float
+    percentile: float
+    """95 of 100 answers took no longer."""
 
 
 class Traffic:
@@ -93,12 +102,8 @@ class Traffic:
 
 def answers(metrics: Metrics, endpoint: str) -> dict[str, Answers]:
     """Deployed model → its answers, as far back as time series are kept."""
-    project, resource = _endpoint(endpoint)
-    labels = resource["labels"]
-    wanted = {"metric.type": RESPONSES, **{f"resource.labels.{key}": labels[key] for key in ("endpoint_id", "location")}}
-    text = " AND ".join(f'{key} = "{value}"' for key, value in wanted.items())
     found: dict[str, Answers] = {}
-    for series in metrics.select(project, text, 0.0):
+    for series in metrics.select(*_filter(endpoint, RESPONSES), 0.0):
         metric = series.header["metric"]["labels"]
         own = found.setdefault(metric["deployed_model_id"], Answers())
         for end, point in series.points:
@@ -107,6 +112,31 @@ def answers(metrics: Metrics, endpoint: str) -> dict[str, Answers]:
             own.minutes[minute] += count
             own.failed[minute] += count if int(metric["response_code"]) >= FAILED else 0
     return found
+
+
+def latencies(metrics: Metrics, endpoint: str) -> dict[str, Latency]:
+    """Deployed model → how long its answers took, as far back as time series are kept."""
+    found: dict[str, Latency] = {}
+    for series in metrics.select(*_filter(endpoint, LATENCIES), 0.0):
+        counted = [(int(one["count"]), float(one["mean"])) for _, point in series.points if (one := point["value"]["distributionValue"])]
+        total = sum(count for count, _ in counted)
+        if total:
+            last, whole = (
+                series.points[-1][0],
+                {"perSeriesAligner": "ALIGN_PERCENTILE_95", "alignmentPeriod": f"{series.points[-1][0]:.0f}s"},
+            )
+            _, point = aggregated([series], whole, 0.0, last)[0].points[-1]
+            mean = sum(count * mean for count, mean in counted) / total
+            found[series.header["metric"]["labels"]["deployed_model_id"]] = Latency(mean, value_of(point))
+    return found
+
+
+def _filter(endpoint: str, metric: str) -> tuple[str, str]:
+    """Project, and the filter that lets through the series of one metric of an endpoint."""
+    project, resource = _endpoint(endpoint)
+    labels = resource["labels"]
+    wanted = {"metric.type": metric, **{f"resource.labels.{key}": labels[key] for key in ("endpoint_id", "location")}}
+    return project, " AND ".join(f'{key} = "{value}"' for key, value in wanted.items())
 
 
 def _endpoint(name: str) -> tuple[str, Json]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from urllib.parse import parse_qs
 
 from emulator import dispatch
 from emulator.behaviours import Response
@@ -106,9 +105,6 @@ class Proxy:
         if request.host not in ("127.0.0.1", "localhost"):
             # A page of another site that resolves its name to loopback must not read the console.
             return Response(b"Only for 127.0.0.1.\n", 403, content_type="text/plain")
-        if request.http not in ("GET", "HEAD"):
-            return Response(b"The console only shows.\n", 405, content_type="text/plain")
         from emulator import console
 
-        status, content_type, body = console.page(request.path, parse_qs(request.query), self._cloud)
-        return Response(body, status, content_type=content_type)
+        return await console.answer(request, self._cloud)

@@ -145,6 +145,17 @@ def test_nobody_runs_anything_as_an_identity_that_he_may_not_act_as(guarded: Gua
     assert guarded.ask(pipelines, "POST", VERTEX, f"{LOCATION}/customJobs", job)[0] == 400
 
 
+def test_nobody_trains_as_an_identity_that_he_may_not_act_as_however_it_is_spelled(guarded: Guarded) -> None:
+    guarded.grant("roles/aiplatform.user", f"serviceAccount:{SERVER}")
+    for spelled in ("service_account", "serviceAccount"):
+        inputs = {spelled: f"trainer@{PROJECT}.iam.gserviceaccount.com", "worker_pool_specs": [{"container_spec": {"image_uri": "none"}}]}
+        task = "gs://google-cloud-aiplatform/schema/trainingjob/definition/custom_task_1.0.0.yaml"
+        body = {"displayName": "p", "trainingTaskDefinition": task, "trainingTaskInputs": inputs}
+        status, answer = guarded.ask(SERVER, "POST", VERTEX, f"{LOCATION}/trainingPipelines", body)
+        assert status == 403
+        assert "iam.serviceAccounts.actAs" in answer["error"]["message"]
+
+
 def test_an_identity_is_borrowed_by_whoever_may_make_its_tokens(guarded: Guarded) -> None:
     host, path = "iamcredentials.googleapis.com", f"/v1/projects/-/serviceAccounts/{SERVER}:generateAccessToken"
     assert guarded.ask("ci@example.com", "POST", host, path, {"scope": ["x"]})[0] == 403

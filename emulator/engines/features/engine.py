@@ -180,6 +180,12 @@ class Features:
             raise Refusal(404, "NOT_FOUND", f"Requested entity {entity_of(parts)!r} was not found in {view}.")
         return features
 
+    def sample(self, view: str, limit: int) -> list[tuple[str, list[Json]]]:
+        """Some entities of a view with their features; none where it was never synchronised."""
+        if self._pointers.get(view) is None:
+            return []
+        return self._table(view, 404, "NOT_FOUND")[1].first(limit)
+
     async def search(self, view: str, described: Json, query: Json) -> list[tuple[str, float, list[Json]]]:
         """Entities nearest to a query, with their distances and features.
 

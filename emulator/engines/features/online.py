@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,10 @@ class Online:
         """The features of an entity, or none."""
         row = self._database.execute("select features from rows where entity = ?", (entity,)).fetchone()
         return shown(json.loads(row[0])) if row else None
+
+    def first(self, limit: int) -> list[tuple[str, list[Json]]]:
+        """The first entities by their names, with their features."""
+        return list(islice(self._rows(), limit))
 
     def index(self, column: str) -> Index:
         """Every entity that has an embedding in `column`."""
