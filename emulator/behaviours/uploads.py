@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from emulator import discovery, validation
-from emulator.behaviours import BLOCK, Call, Json, Refusal, Response, at_start, on, route
+from emulator.behaviours import BLOCK, Call, Json, Refusal, Response, at_start, route
 from emulator.behaviours.storage import existing, writable
 from emulator.engines.content import cut, digested
 from emulator.engines.journal import SESSIONS
@@ -43,13 +43,6 @@ async def sweep(cloud: Cloud) -> None:
         old = time.time() - kept.get("begun", 0) > SESSION_SECONDS
         if old if "finished" in kept else not (cloud.objects.folder / INCOMING / session).exists():
             sessions.remove(session)
-
-
-@on("storage", "objects.insert")
-async def without_content(call: Call, cloud: Cloud) -> Json:
-    """Content comes by the address of uploads alone."""
-    address = f"https://{call.host}/upload/storage/v1/b/{call.params['bucket']}/o?uploadType=multipart"
-    raise Refusal(400, "INVALID_ARGUMENT", f"This request carries no upload; no object was made. Send metadata and content to {address}.")
 
 
 @route(HOSTS, "POST", PATH, "storage.objects.create", takes_files=True)
