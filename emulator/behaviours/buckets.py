@@ -190,14 +190,6 @@ async def lock_retention(call: Call, cloud: Cloud) -> Json:
     return cloud.store.of("storage").put(f"b/{name}", "Bucket", locked)
 
 
-@on("storage", "buckets.getStorageLayout")
-async def layout(call: Call, cloud: Cloud) -> Json:
-    """Where a bucket lies; none here has a hierarchical namespace."""
-    bucket = cloud.objects.bucket(call.params["bucket"])
-    kept: Json = {key: bucket[key] for key in ("location", "locationType") if key in bucket}
-    return {"kind": "storage#storageLayout", "bucket": bucket["name"], **kept, "hierarchicalNamespace": {"enabled": False}}
-
-
 @on("storage", "projects.serviceAccount.get")
 async def service_agent(call: Call, cloud: Cloud) -> Json:
     """The identity under which Cloud Storage itself acts in a project."""
