@@ -275,11 +275,11 @@ class Collection:
         )
         return [(name, json.loads(body)) for name, body in rows]
 
-    def names(self, first: str, last: str, limit: int) -> list[str]:
-        """The first names of those that `between` would give."""
+    def names(self, first: str, last: str, kind: str, limit: int) -> list[str]:
+        """The first names of a kind of those that `between` would give."""
         rows = self._database.execute(
-            "select name from resources where service = ? and name >= ? and name < ? order by name limit ?",
-            (self.service, first, last, limit),
+            "select name from resources where service = ? and name >= ? and name < ? and kind = ? order by name limit ?",
+            (self.service, first, last, kind, limit),
         )
         return [name for (name,) in rows]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, not_emulated, on
+from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, not_emulated, on, refuses
 from emulator.behaviours.storage import check_metageneration, enabled, unchanged
 from emulator.clock import now
 from emulator.engines.changes import CONFIGURATIONS, EVENTS, HOST, agent, checked
@@ -35,6 +35,21 @@ defaults(
 )
 
 
+# An object without content, that is by any address but that of uploads, is none.
+refuses(
+    "storage",
+    "objects.insert",
+    "folders.insert",
+    "managedFolders.insert",
+    "anywhereCaches.insert",
+    "rapidCaches.insert",
+    "projects.hmacKeys.create",
+    "objectAccessControls.insert",
+    "objectAccessControls.patch",
+    "objectAccessControls.update",
+)
+
+
 @completes("storage", "Bucket")
 def bucket_completed(call: Call, cloud: Cloud, name: str, bucket: Json) -> None:
     """Locations come back in capitals: in lower case, Terraform would replace the bucket. A class that is taken away is the usual one."""
@@ -47,6 +62,8 @@ def bucket_completed(call: Call, cloud: Cloud, name: str, bucket: Json) -> None:
     access.setdefault("publicAccessPrevention", "inherited")
     if bucket["storageClass"] not in CLASSES:
         raise Refusal(400, "INVALID_ARGUMENT", f"Invalid storage class {bucket['storageClass']!r}: one of {', '.join(sorted(CLASSES))}.")
+    if bucket.get("hierarchicalNamespace", {}).get("enabled"):
+        raise not_emulated("A bucket with a hierarchical namespace")
     _check_lifecycle(bucket)
     before = cloud.store.of("storage").get(name) or {}
     _check_soft_deletion(before, bucket)
@@ -171,14 +188,6 @@ async def lock_retention(call: Call, cloud: Cloud) -> Json:
     generation = str(int(bucket["metageneration"]) + 1)
     locked = {**bucket, "retentionPolicy": {**bucket["retentionPolicy"], "isLocked": True}, "metageneration": generation, "updated": now()}
     return cloud.store.of("storage").put(f"b/{name}", "Bucket", locked)
-
-
-@on("storage", "buckets.getStorageLayout")
-async def layout(call: Call, cloud: Cloud) -> Json:
-    """Where a bucket lies; none here has a hierarchical namespace."""
-    bucket = cloud.objects.bucket(call.params["bucket"])
-    kept: Json = {key: bucket[key] for key in ("location", "locationType") if key in bucket}
-    return {"kind": "storage#storageLayout", "bucket": bucket["name"], **kept, "hierarchicalNamespace": {"enabled": False}}
 
 
 @on("storage", "projects.serviceAccount.get")

@@ -27,6 +27,8 @@ PATH = r"/(?:resumable/)?upload/storage/v1/b/(?P<bucket>[^/]+)/o"
 NAME_BYTES = 1024
 RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18}|\*)|\*)/(\d{1,18}|\*)")
 DIGEST = re.compile(r"(md5|crc32c)=([A-Za-z0-9+/]+=*)")
+NEVER = (400, 412)
+"""Content or preconditions that do not hold when the last byte has arrived never will; what else is in the way may pass."""
 FIELDS = {"md5": "md5Hash", "crc32c": "crc32c"}
 BUSY: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 """Sessions whose content is being written: one part after the other."""
@@ -116,14 +118,19 @@ def begin(call: Call, cloud: Cloud, fields: Json) -> Response:
 async def resume(call: Call, cloud: Cloud) -> Json | Response:
     """Takes a part of a session's content, or says how much has arrived (`bytes */*`)."""
     session = call.one("upload_id")
-    lock = BUSY.setdefault(session, asyncio.Lock())
-    async with lock:
+    async with _alone(session):
         return await _part(call, cloud, session)
+
+
+def _alone(session: str) -> asyncio.Lock:
+    """Held by whoever works on a session."""
+    return BUSY.setdefault(session, asyncio.Lock())
 
 
 async def _part(call: Call, cloud: Cloud, session: str) -> Json | Response:
     kept = cloud.store.of(SESSIONS).get(session)
-    if kept is None or "fields" not in kept or not re.fullmatch(r"[0-9a-f]{32}", session):
+    # The caller's permission was decided on the bucket in the address: the session must be one of it.
+    if kept is None or "fields" not in kept or kept["bucket"] != call.params["bucket"]:
         raise Refusal(404, "NOT_FOUND", "There is no such upload session: it is finished, cancelled, or over a week old.")
     if "finished" in kept:
         return existing(replace(call, query={}), cloud, kept["bucket"], kept["name"])
@@ -152,9 +159,9 @@ async def _part(call: Call, cloud: Cloud, session: str) -> Json | Response:
     kept["fields"] |= said(call)
     try:
         return await store(replace(call, query=kept["conditions"]), cloud, kept["bucket"], kept["name"], kept["fields"], file, session)
-    except Refusal:
-        # What does not hold now never will.
-        cloud.objects.abandon(session)
+    except Refusal as refusal:
+        if refusal.status in NEVER:
+            cloud.objects.abandon(session)
         raise
 
 
@@ -177,8 +184,9 @@ def _append(call: Call, file: Path, skip: int) -> None:
 async def cancel(call: Call, cloud: Cloud) -> Response:
     """Gives a session up."""
     session = call.one("upload_id")
-    if (kept := cloud.store.of(SESSIONS).get(session)) is not None and "fields" in kept:
-        cloud.objects.abandon(session)
+    async with _alone(session):
+        if (kept := cloud.store.of(SESSIONS).get(session)) is not None and "fields" in kept:
+            cloud.objects.abandon(session)
     return Response(b"", 499)
 
 

@@ -1,6 +1,8 @@
 """What really runs behind the APIs; behaviours are thin calls into these, and nothing here knows HTTP.
 
-* `objects` – Cloud Storage's objects as files on disk; `generations` – older ones, where a bucket keeps versions.
+* `objects` – Cloud Storage's objects as files on disk, `object_resource` and `content` – what is known of one and what is in it;
+  `journal` – changes that a kill does not tear, `changes` – told to Pub/Sub; `generations` – what is no longer live;
+  `retention` and `lifecycle` – what keeps objects and what takes them; `globs` – patterns of their names.
 * `pipelines/` – the pipeline engine over compiled specifications; `metadata` – lineage of what it runs.
 * `registry` – the artifacts of registered models.
 * `jobs` – custom jobs, with `replicas`, `packages` and `joblog`; `tuning/` – hyperparameter tuning jobs, whose trials are custom jobs;

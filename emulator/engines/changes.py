@@ -44,7 +44,7 @@ class Changes:
     def heard(self, bucket: str) -> bool:
         """Whether anybody wants to be told of a bucket's changes."""
         first = f"b/{bucket}/{CONFIGURATIONS}/"
-        return bool(self._kept.names(first, first[:-1] + "0", 1))
+        return bool(self._kept.names(first, first[:-1] + "0", "Notification", 1))
 
     def add(self, event: str, resource: Json, more: dict[str, str]) -> None:
         """Notes what happened to an object, for each configuration that wants it.

@@ -6,12 +6,13 @@ by `adopt`. The file is the truth: where it differs from what the store says, it
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import shutil
 import time
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -35,6 +36,10 @@ BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 SESSION_SECONDS = 7 * 86400
 """How long an upload may take."""
 LISTED = 1000
+LARGE_BYTES = 8 << 20
+"""Reading a file of more than this would hold up other calls."""
+Weight = tuple[Path, int, int]
+"""A file as it is: path, bytes and time of the last change."""
 
 
 class Objects:
@@ -49,7 +54,8 @@ class Objects:
         self.folder = folder.resolve()
         self._store = store
         self._kept = store.of("storage")
-        self._sessions = store.of(SESSIONS)
+        self._sessions, self._opened = store.of(SESSIONS), time.time()
+        self._weighed: dict[Weight, Digests] = {}
         self.older = Generations(self.folder, store)
         self.changes = Changes(store)
         (folder / INCOMING).mkdir(parents=True, exist_ok=True)
@@ -230,14 +236,26 @@ class Objects:
         """
         return self.put(soft["bucket"], soft["name"], content, {field: soft[field] for field in GIVEN if field in soft}, digests)
 
+    async def weigh(self, bucket: str, prefix: str = "") -> None:
+        """Reads large files below `prefix` ahead, away from the event loop, so that `adopt` knows their digests."""
+        for path in self._files(bucket, prefix):
+            weight = _weight(path)
+            if weight[1] > LARGE_BYTES and self._is_inside(path):
+                self._weighed[weight] = await asyncio.to_thread(digested, path)
+
     def adopt(self, bucket: str, prefix: str = "") -> list[Json]:
         """Makes objects of the files that a process wrote below `prefix`, which is a file or a folder."""
         self.bucket(bucket)
+        root = self.folder / bucket
+        names = [path.relative_to(root).as_posix() for path in self._files(bucket, prefix)]
+        adopted = [found for name in names if not SURROGATE.search(name) and (found := self.get(bucket, name)) is not None]
+        self._weighed.clear()
+        return adopted
+
+    def _files(self, bucket: str, prefix: str) -> Sequence[Path]:
         start = self.folder / bucket / prefix
         files = [start] if start.is_file() else sorted(path for path in start.rglob("*") if path.is_file())
-        root = self.folder / bucket
-        names = [path.relative_to(root).as_posix() for path in files if ODD not in path.parts]
-        return [found for name in names if not SURROGATE.search(name) and (found := self.get(bucket, name)) is not None]
+        return [path for path in files if ODD not in path.parts]
 
     def drop_bucket(self, bucket: str) -> None:
         """Removes an empty bucket's folder."""
@@ -247,9 +265,9 @@ class Objects:
     def sweep(self, sessions: Collection[str]) -> None:
         """Removes what an earlier run left unfinished, except the uploads of `sessions` that are not older than a week."""
         for path in (self.folder / INCOMING).iterdir():
-            if path.name in sessions and time.time() - path.stat().st_mtime <= SESSION_SECONDS:
-                continue
-            _remove(path)
+            changed = path.stat().st_mtime
+            if time.time() - changed > SESSION_SECONDS or (changed < self._opened and path.name not in sessions):
+                _remove(path)
 
     def abandon(self, session: str) -> None:
         """Forgets an upload with what has arrived of it."""
@@ -294,7 +312,7 @@ class Objects:
             return kept
         if not self._is_inside(path):
             return None
-        body = made(self.bucket(bucket), name, kept, path, self._relative(path), {}, digested(path))
+        body = made(self.bucket(bucket), name, kept, path, self._relative(path), {}, self._weighed.get(_weight(path)) or digested(path))
         events: list[Any] = [[FINALIZE, shown(body), {"overwroteGeneration": kept["generation"]} if kept else {}]]
         if kept:
             # Written over from outside: of what was there, only the memory is left.
@@ -310,9 +328,14 @@ class Objects:
         """Names that start with `prefix`, from `first` on, in order; of some, the file may be gone."""
         start = len(key(bucket, ""))
         begin, end = key(bucket, max(prefix, first)), key(bucket, prefix) + "\U0010ffff"
-        while found := self._kept.names(begin, end, LISTED):
+        while found := self._kept.names(begin, end, "Object", LISTED):
             yield from (name[start:] for name in found)
             begin = found[-1] + "\0"
+
+
+def _weight(path: Path) -> Weight:
+    status = path.stat()
+    return path, status.st_size, status.st_mtime_ns
 
 
 def _remove(path: Path) -> None:

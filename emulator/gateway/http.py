@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import re
 import socket
-import ssl
+import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 
@@ -63,8 +63,8 @@ async def serve(
                     request.file.unlink(missing_ok=True)
             if not keep:
                 return
-    except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError, TimeoutError):
-        # The client left; there is nobody to tell.
+    except (OSError, EOFError, zlib.error):
+        # The client left, or what is being sent cannot be read to its end: the answer has begun, and breaking it off is all that tells.
         return
     finally:
         writer.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 import io
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ from google.api_core import exceptions
 from google.cloud import storage
 from google.cloud.storage import transfer_manager
 
-from emulator.engines.objects import Objects
+from emulator.engines.content import digested
+from emulator.engines.objects import LARGE_BYTES, Objects
 from emulator.store import Store
 
 
@@ -157,6 +160,38 @@ def test_a_notification_is_made_and_removed_by_the_client(bucket: storage.Bucket
     assert not list(bucket.list_notifications())
 
 
+def test_what_was_packed_is_unpacked_for_a_reader_who_wants_it_so(bucket: storage.Bucket) -> None:
+    packed, broken = gzip.compress(b"content" * 1000), bucket.blob("broken.txt")
+    blob = bucket.blob("packed.txt")
+    blob.content_encoding = broken.content_encoding = "gzip"
+    blob.upload_from_string(packed, content_type="text/plain")
+    assert blob.download_as_bytes() == b"content" * 1000
+    assert blob.download_as_bytes(raw_download=True) == packed
+    plain = requests.get(blob.generate_signed_url(version="v4", expiration=600), headers={"Accept-Encoding": "identity"}, timeout=10)
+    assert (plain.content, "Content-Encoding" in plain.headers) == (b"content" * 1000, False)
+    broken.upload_from_string(packed[:-9])
+    address = broken.generate_signed_url(version="v4", expiration=600)
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        requests.get(address, headers={"Accept-Encoding": "identity"}, timeout=10)
+
+
+@pytest.mark.long
+def test_memory_stays_flat_whatever_the_size_of_an_object(google_cloud: dict[str, Any], bucket: storage.Bucket, tmp_path: Path) -> None:
+    def peak() -> int:
+        status = Path(f"/proc/{google_cloud['pid']}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) << 10
+
+    there, back = tmp_path / "there", tmp_path / "back"
+    with there.open("wb") as file:
+        file.truncate(1 << 29)
+    before = peak()
+    blob = bucket.blob("huge.bin")
+    blob.upload_from_filename(str(there), checksum="crc32c")
+    blob.download_to_filename(str(back))
+    assert back.stat().st_size == 1 << 29
+    assert peak() - before < 64 << 20
+
+
 def test_objects_are_composed_copied_renamed_and_deleted_in_batches(client: storage.Client, bucket: storage.Bucket) -> None:
     parts = [bucket.blob(f"part-{number}") for number in range(2)]
     for number, part in enumerate(parts):
@@ -171,11 +206,14 @@ def test_objects_are_composed_copied_renamed_and_deleted_in_batches(client: stor
     assert not whole.exists()
 
 
-def test_a_signed_address_reads_without_credentials(bucket: storage.Bucket) -> None:
+def test_a_signed_address_reads_and_writes_without_credentials(bucket: storage.Bucket) -> None:
     blob = bucket.blob("signed.txt")
     blob.upload_from_string("read me")
     answer = requests.get(blob.generate_signed_url(version="v4", expiration=600), timeout=10)
     assert (answer.status_code, answer.content) == (200, b"read me")
+    put = bucket.blob("put.txt").generate_signed_url(version="v4", expiration=600, method="PUT", content_type="text/x")
+    assert requests.put(put, data=b"written", headers={"Content-Type": "text/x"}, timeout=10).status_code == 200
+    assert bucket.get_blob("put.txt").content_type == "text/x"
 
 
 def test_a_bucket_that_holds_objects_is_not_deleted_and_its_name_is_taken(client: storage.Client) -> None:
@@ -204,6 +242,18 @@ def test_names_that_cannot_be_paths_are_kept_apart(objects: Objects) -> None:
     assert sorted(found["name"] for found in objects.list("bucket")) == sorted(names)
     outside = [path for path in objects.folder.parent.rglob("*") if path.is_file() and not path.is_relative_to(objects.folder)]
     assert {path.suffix for path in outside} <= {".db", ".db-wal", ".db-shm"}
+
+
+def test_a_large_file_is_read_once_and_again_when_it_changes(objects: Objects) -> None:
+    file = objects.folder / "bucket" / "model.bin"
+    file.parent.mkdir()
+    for content in (b"1" * (LARGE_BYTES + 1), b"2" * (LARGE_BYTES + 1)):
+        file.write_bytes(content)
+        asyncio.run(objects.weigh("bucket", "model.bin"))
+        assert [found["md5Hash"] for found in objects.adopt("bucket")] == [digested(content)[0]]
+    asyncio.run(objects.weigh("bucket"))
+    file.write_bytes(b"3")
+    assert [found["md5Hash"] for found in objects.adopt("bucket")] == [digested(b"3")[0]]
 
 
 def test_a_file_that_a_process_wrote_becomes_an_object(objects: Objects) -> None:

@@ -154,6 +154,21 @@ def test_a_slow_upload_holds_up_nobody(local: Local) -> None:
     assert local.run(work()) == (200, 200)
 
 
+def test_of_two_large_uploads_that_must_create_an_object_one_does(local: Local) -> None:
+    sent = head("POST", f"{UPLOAD}?uploadType=media&name=once&ifGenerationMatch=0", {"Content-Length": str(len(CONTENT))}) + CONTENT
+
+    async def one() -> int:
+        async with connected(local) as (reader, writer):
+            writer.write(sent)
+            return (await answered(reader))[0]
+
+    async def both() -> list[int]:
+        return sorted(await asyncio.gather(one(), one()))
+
+    assert local.run(both()) == [200, 412]
+    assert left(local) == []
+
+
 @pytest.mark.parametrize("length", ["-1", "abc", "1e3", "+5", "", "9" * 30])
 def test_a_length_that_is_none_is_refused(local: Local, length: str) -> None:
     status, _ = asked(local, head("POST", f"{UPLOAD}?uploadType=media&name=o", {"Content-Length": length}))

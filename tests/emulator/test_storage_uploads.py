@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import json
 import os
 import random
 import signal
+import ssl
 import subprocess
 import sys
 from contextlib import closing
@@ -20,6 +22,7 @@ import pytest
 from emulator import dispatch
 from emulator.engines.objects import Objects
 from emulator.store import Store
+from tests.conftest import running_emulator
 
 if TYPE_CHECKING:
     from tests.emulator.conftest import Local
@@ -117,6 +120,16 @@ def test_content_that_is_not_what_its_header_says_makes_no_object(local: Local, 
     assert send(local, "PUT", xml, b"content", x_goog_hash=f"md5={md5(b'content')}")[0] == 200
 
 
+def test_metadata_without_content_and_lists_of_access_make_no_objects(local: Local) -> None:
+    path = f"/storage/v1/b/{local.bucket}/o"
+    assert local.call("POST", path, {"name": "hollow"}, host=HOST)[0] == 400
+    local.cloud.objects.put(local.bucket, "listed", b"x")
+    assert local.call("POST", f"{path}/listed/acl", {"entity": "allUsers", "role": "READER"}, host=HOST)[0] == 400
+    assert local.call("GET", f"{path}/hollow", host=HOST)[0] == 404
+    assert local.call("GET", f"{path}/listed%2Facl%2FallUsers", host=HOST)[0] == 404
+    assert [one["name"] for one in local.call("GET", f"{path}?prefix=listed", host=HOST)[1]["items"]] == ["listed"]
+
+
 def test_headers_of_the_xml_api_become_metadata_and_come_back(local: Local) -> None:
     headers = {"cache_control": "no-store", "x_goog_meta_task": "vision", "content_type": "text/plain", "x_goog_storage_class": "NEARLINE"}
     assert send(local, "PUT", f"/{local.bucket}/described", b"x", **headers)[0] == 200
@@ -187,6 +200,45 @@ def test_a_reader_that_knows_the_generation_is_told_that_nothing_changed(local: 
     assert local.call("GET", f"{path}?ifGenerationNotMatch={generation}", host=HOST)[0] == 304
     assert local.call("GET", f"{path}?ifGenerationNotMatch=1", host=HOST)[0] == 200
     assert local.call("DELETE", f"{path}?ifGenerationNotMatch={generation}", host=HOST)[0] == 412
+
+
+def test_a_kill_in_the_middle_of_a_part_keeps_what_was_acknowledged(tmp_path: Path) -> None:
+    content = random.Random(2).randbytes(20 << 20)
+    first, total = 9 << 20, len(content)
+
+    def reached(described: Json) -> http.client.HTTPSConnection:
+        context = ssl.create_default_context(cafile=described["ca"])
+        connection = http.client.HTTPSConnection("127.0.0.1", described["port"], timeout=30, context=context)
+        connection.set_tunnel(HOST, 443)
+        return connection
+
+    def asked(
+        connection: http.client.HTTPSConnection, method: str, path: str, body: bytes = b"", **headers: str
+    ) -> http.client.HTTPResponse:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        return answer
+
+    with running_emulator(tmp_path) as described:
+        connection = reached(described)
+        asked(connection, "POST", "/storage/v1/b?project=acme-gemini-local", b'{"name": "killed"}')
+        begun = asked(connection, "POST", "/upload/storage/v1/b/killed/o?uploadType=resumable&name=o")
+        session = begun.headers["Location"].removeprefix(f"https://{HOST}")
+        part = {"Content-Range": f"bytes 0-{first - 1}/{total}"}
+        assert asked(connection, "PUT", session, content[:first], **part).headers["Range"] == f"bytes=0-{first - 1}"
+        connection.putrequest("PUT", session)
+        connection.putheader("Content-Range", f"bytes {first}-{total - 1}/{total}")
+        connection.putheader("Content-Length", str(total - first))
+        connection.endheaders(content[first : total - 1])
+        os.kill(described["pid"], signal.SIGKILL)
+    with running_emulator(tmp_path) as described:
+        connection = reached(described)
+        assert len(list((tmp_path / "objects" / ".incoming").iterdir())) == 1
+        assert asked(connection, "PUT", session, b"", **{"Content-Range": f"bytes */{total}"}).headers["Range"] == f"bytes=0-{first - 1}"
+        rest = {"Content-Range": f"bytes {first}-{total - 1}/{total}"}
+        assert asked(connection, "PUT", session, content[first:], **rest).status == 200
+    assert (tmp_path / "objects" / "killed" / "o").read_bytes() == content
 
 
 WRITER = """

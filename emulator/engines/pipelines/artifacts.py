@@ -54,7 +54,7 @@ def digests(objects: Objects, uri: str) -> list[tuple[str, str]]:
     return [(one["name"].removeprefix(name), one.get("md5Hash") or one["crc32c"]) for one in found]
 
 
-def adopt(objects: Objects, uri: str) -> None:
+async def adopt(objects: Objects, uri: str) -> None:
     """Make objects of what a step wrote at or below `uri`.
 
     Raises:
@@ -62,6 +62,7 @@ def adopt(objects: Objects, uri: str) -> None:
     """
     if uri.startswith(SCHEME):
         bucket, _, name = uri.removeprefix(SCHEME).rstrip("/").partition("/")
+        await objects.weigh(bucket, name)
         try:
             objects.adopt(bucket, name)
         except Refusal as refusal:

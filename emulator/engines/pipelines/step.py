@@ -111,7 +111,7 @@ class Steps:
         outputs = outputs_of(executor_input, component)
         self._check(outputs)
         for uri in (base, *(artifact["uri"] for given in outputs.artifacts.values() for artifact in given)):
-            artifacts.adopt(self.cloud.objects, uri)
+            await artifacts.adopt(self.cloud.objects, uri)
         if key:
             self.cache.put(key, outputs)
         return outputs
