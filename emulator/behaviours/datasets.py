@@ -11,6 +11,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from emulator.behaviours import Call, Json, Refusal, at_start, completes, not_emulated, on
+from emulator.engines.datasets import exports
+from emulator.engines.datasets.formats import format_of
+from emulator.engines.datasets.items import ITEMS, TOGETHER, Import, Importing, annotations_of, select
 from emulator.engines.instances import table_of
 from emulator.engines.objects import split
 
@@ -92,8 +95,6 @@ def _shown(cloud: Cloud, dataset: Json) -> Json:
 @on("aiplatform", f"{DATASETS}.delete")
 async def delete(call: Call, cloud: Cloud) -> Json:
     """Deletes a dataset with all data items and annotations."""
-    from emulator.engines.datasets.items import ITEMS
-
     with cloud.store.transaction():
         answer = cloud.resources.delete(call)
         cloud.store.of(ITEMS).delete(call.name)
@@ -103,9 +104,6 @@ async def delete(call: Call, cloud: Cloud) -> Json:
 @on("aiplatform", f"{DATASETS}.import")
 async def import_(call: Call, cloud: Cloud) -> Json:
     """Imports data items and annotations from files."""
-    from emulator.engines.datasets.formats import format_of
-    from emulator.engines.datasets.items import Import, Importing
-
     kind = _of_items(cloud.resources.load(call))
     imports = [
         Import(
@@ -140,8 +138,6 @@ async def import_(call: Call, cloud: Cloud) -> Json:
 @on("aiplatform", f"{DATASETS}.export")
 async def export(call: Call, cloud: Cloud) -> Json:
     """Writes data items and annotations into files."""
-    from emulator.engines.datasets import exports
-
     dataset, configuration = cloud.resources.load(call), call.body["exportConfig"]
     kind = _of_items(dataset)
     split(configuration.get("gcsDestination", {}).get("outputUriPrefix", ""))
@@ -164,8 +160,6 @@ def _of_items(dataset: Json) -> str:
 @on("aiplatform", f"{DATASETS}.dataItems.list", f"{DATASETS}.dataItems.annotations.list")
 async def list_items(call: Call, cloud: Cloud) -> Json:
     """A page of data items, or of the annotations on one."""
-    from emulator.engines.datasets.items import ITEMS, select
-
     owner = call.name.rpartition("/")[0]
     if cloud.store.of(ITEMS if "/dataItems/" in owner else "aiplatform").get(owner) is None:
         raise Refusal(404, "NOT_FOUND", f"Resource '{owner}' was not found.")
@@ -178,8 +172,6 @@ async def list_items(call: Call, cloud: Cloud) -> Json:
 @on("aiplatform", f"{DATASETS}.searchDataItems")
 async def search(call: Call, cloud: Cloud) -> Json:
     """A page of data items, each with its annotations."""
-    from emulator.engines.datasets.items import ITEMS, annotations_of, select
-
     cloud.resources.load(call)
     for parameter in ("orderBy", "orderByDataItem", "orderByAnnotation.orderBy", "dataLabelingJob", "annotationFilters"):
         if call.one(parameter):
@@ -210,8 +202,6 @@ def _view(item: Json, annotations: list[Json], limit: int) -> Json:
 
 def _page(call: Call, cloud: Cloud, place: str, column: str, longest: int, chosen: Callable[[list[Json]], list[Json]]) -> Json:
     """A page of the collection at `place`, of which no more is read than it takes."""
-    from emulator.engines.datasets.items import ITEMS, TOGETHER
-
     size, token = min(int(call.one("pageSize") or longest) or longest, longest), call.one("pageToken")
     if not re.fullmatch(r"[0-9]{0,20}", token):
         raise Refusal(400, "INVALID_ARGUMENT", f"The page token {token[:80]!r} is none: send nextPageToken of the page before.")

@@ -37,7 +37,7 @@ ANSWER_SECONDS = 60.0
 RECONNECT = urllib3.Retry(3, status=0, redirect=0, backoff_factor=0.05, allowed_methods=None, raise_on_status=False)
 """A server may drop a connection that waits in its queue, or that it has kept for long; a prediction can be asked for again."""
 CHUNK = 1 << 16
-HEALTH_SECONDS = 5.0
+HEALTH_SECONDS, HEALTHY = 5.0, 200
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.01, 0.25
 CONNECTIONS = 32
 """Predictions that one emulator forwards at a time."""
@@ -50,10 +50,13 @@ class Server:
     process: Process
     pool: urllib3.HTTPConnectionPool
     predict_route: str
+    health_route: str
     ended: asyncio.Task[Ended]
     said: Said
     requests: set[object] = field(default_factory=set)
     """Predictions that it is at work on."""
+    doubted: bool = False
+    """Whether it has left a prediction unanswered since its health was last looked at."""
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when it is at work on none any more."""
 
@@ -91,6 +94,10 @@ class Servers:
         key = (endpoint, deployed["id"])
         async with self._locks.setdefault(key, asyncio.Lock()):
             server = self._running.get(key)
+            if server is not None and server.doubted and not server.ended.done() and not await self._is_healthy(server):
+                self.cloud.log(endpoint, f"[{deployed['id']}] The server is not healthy any more: it is started anew.")
+                server.process.stop()
+                await server.ended
             if server is None or server.ended.done():
                 server = await self._start(endpoint, deployed, model)
                 self._running[key] = server
@@ -127,9 +134,11 @@ class Servers:
             asked = self._request(server, "POST", server.predict_route, body=body, headers=headers, timeout=ANSWER_SECONDS, **keywords)
             return await asyncio.wait_for(asked, ANSWER_SECONDS)
         except TimeoutError:
+            server.doubted = True
             message = f"The model server did not answer within {ANSWER_SECONDS:.0f} s. Its last line was: {server.said.last}"
             raise Refusal(504, "DEADLINE_EXCEEDED", message) from None
         except urllib3.exceptions.HTTPError as error:
+            server.doubted = True
             message = f"The model server did not answer: {error}. Its last line was: {server.said.last}"
             raise Refusal(503, "UNAVAILABLE", message) from None
 
@@ -186,9 +195,9 @@ class Servers:
         )
         process = await self.cloud.supervisor.start(command, log)
         pool = urllib3.HTTPConnectionPool("127.0.0.1", port, maxsize=CONNECTIONS, retries=RECONNECT)
-        server = Server(process, pool, predict, asyncio.create_task(process.wait()), said)
+        server = Server(process, pool, predict, health, asyncio.create_task(process.wait()), said)
         limit = float(str(container.get("deploymentTimeout", "")).rstrip("s") or START_SECONDS)
-        fault = await self._unhealthy(server, health, limit)
+        fault = await self._unhealthy(server, limit)
         if fault:
             process.stop()
             await server.ended
@@ -204,20 +213,24 @@ class Servers:
         request = partial(server.pool.request, method, route, **keywords)
         return await asyncio.get_running_loop().run_in_executor(self._threads, request)
 
-    async def _unhealthy(self, server: Server, route: str, limit: float) -> str:
+    async def _is_healthy(self, server: Server) -> bool:
+        try:
+            answer = await self._request(server, "GET", server.health_route, timeout=HEALTH_SECONDS, retries=False)
+        except urllib3.exceptions.HTTPError:
+            # Not listening yet, or not any more.
+            return False
+        server.doubted = False
+        return answer.status == HEALTHY
+
+    async def _unhealthy(self, server: Server, limit: float) -> str:
         """Wait until the server is healthy; what is wrong when it does not get there."""
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + limit, FIRST_PAUSE_SECONDS
         while loop.time() < deadline:
             if server.ended.done():
                 return f"ended with exit code {server.ended.result().code}"
-            try:
-                answer = await self._request(server, "GET", route, timeout=HEALTH_SECONDS, retries=False)
-                if answer.status == 200:
-                    return ""
-            except urllib3.exceptions.HTTPError:
-                # Not listening yet.
-                pass
+            if await self._is_healthy(server):
+                return ""
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         return f"was not healthy within {limit:.0f} s"

@@ -88,6 +88,8 @@ def predictions(bucket: storage.Bucket) -> None:
 
     endpoint = model.deploy(machine_type="n1-standard-2", deploy_request_timeout=60)
     explained = endpoint.explain([{"a": 2, "b": 3}])
+    stream = json.dumps({"parts": ["data: one\n", "data: two\n"], "between": "/dev/null"}).encode()
+    assert list(endpoint.stream_raw_predict(stream, {"Content-Type": "application/json"})) == [b"data: one", b"data: two"]
     assert dict(explained.explanations[0].attributions[0].feature_attributions) == {"a": 3.0, "b": 3.0}, explained
 
 

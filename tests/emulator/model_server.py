@@ -13,8 +13,10 @@ def wait(pipe: str) -> None:
 
 
 class Handler(BaseHTTPRequestHandler):
+    sick = False
+
     def do_GET(self) -> None:
-        self.answer(200 if self.path == os.environ["AIP_HEALTH_ROUTE"] else 404, {})
+        self.answer(503 if Handler.sick else 200 if self.path == os.environ["AIP_HEALTH_ROUTE"] else 404, {})
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -27,6 +29,9 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, {"predictions": predictions})
         elif "crash" in request["instances"]:
             os._exit(3)
+        elif Handler.sick or "sick" in request["instances"]:
+            Handler.sick = True
+            self.connection.close()
         elif "bad" in request["instances"]:
             self.answer(400, {"error": f"instance {request['instances'].index('bad')} is bad"})
         else:

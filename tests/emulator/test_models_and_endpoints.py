@@ -251,11 +251,12 @@ def test_a_model_that_is_undeployed_answers_what_it_is_at_work_on(local: Local, 
     assert (early, undeployed[0], refused[0]) == (False, 200, 400)
 
 
-def test_a_server_that_crashed_is_started_again(local: Local) -> None:
+@pytest.mark.parametrize("fault", ["crash", "sick"])
+def test_a_server_that_crashed_or_is_not_healthy_any_more_is_started_again(local: Local, fault: str) -> None:
     model, _ = uploaded(local)
     name = endpoint(local)
     deploy(local, name, model, {"0": 100})
-    status, answer = local.call("POST", f"{name}:predict", {"instances": ["crash"]})
+    status, answer = local.call("POST", f"{name}:predict", {"instances": [fault]})
     assert (status, answer["error"]["status"]) == (503, "UNAVAILABLE")
     assert local.call("POST", f"{name}:predict", {"instances": ["a"]})[0] == 200
 

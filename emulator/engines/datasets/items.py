@@ -30,8 +30,8 @@ Json = dict[str, Any]
 
 ITEMS = "dataset-items"
 """Data items and annotations have a collection of their own: there may be hundreds of thousands of them."""
-TOGETHER = 500
-"""Lines that are imported in one transaction, and rows that are looked at in one piece."""
+LINES, TOGETHER = 1000, 500
+"""Lines that are imported in one transaction, which others wait for; and rows that are looked at in one piece."""
 MOST_FAILURES = 20
 """Partial failures that an operation tells, by its definition."""
 LARGEST_BYTES = {"image": 30 << 20, "text": 10 << 20}
@@ -83,7 +83,7 @@ class Importing:
         read = 0
         for one in imports:
             lines = self._lines(one)
-            while chunk := list(itertools.islice(lines, TOGETHER)):
+            while chunk := list(itertools.islice(lines, LINES)):
                 with self._cloud.store.transaction():
                     read += self._write(one, chunk)
                 await asyncio.sleep(0)
