@@ -39,7 +39,7 @@ train: setup ## the short loop of an ML engineer: train and evaluate from files 
 	@python -m ml.train --task $(TASK) $(if $(LIMIT),--limit $(LIMIT)) $(if $(DATA),--data '$(DATA)')
 
 emulator: setup ## the local Google Cloud in the foreground, with its console
-	@exec python -m emulator --state .playbook/emulator --images cloudbuild/images.yaml $(if $(PORT),--port $(PORT))
+	@exec $(PLAYBOOK) emulator start $(if $(PORT),--port $(PORT))
 
 doctor: python ## what is there, what is missing, what that costs and how to get it
 	@$(PYTHON) -m playbook doctor

@@ -10,21 +10,20 @@ import contextlib
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kfp import compiler, dsl
 
-ROOT = Path(__file__).parents[1]
+from bench.emulator.cloud import PROJECT, REGION, running
+
 IMAGES = "europe-west4-docker.pkg.dev/acme-gemini-local/images"
-PROJECT, REGION, BUCKET = "acme-gemini-local", "europe-west4", "acme-gemini-local-bench"
+BUCKET = f"{PROJECT}-bench"
 TARGETS = {"trivial": {"seconds": 0.05, "ratio": 2.0}, "tensorflow": {"before_work": 0.15, "ratio": 20.0}}
-BOOT_SECONDS = 60
 
 
 @dsl.component(base_image=f"{IMAGES}/pipelines", install_kfp_package=False)
@@ -56,23 +55,6 @@ def chain(component: Any, name: str, steps: int, folder: Path) -> str:
     path = str(folder / f"{name}.yaml")
     compiler.Compiler().compile(pipeline, path)
     return path
-
-
-@contextlib.contextmanager
-def emulator(state: Path) -> Iterator[None]:
-    """The local Google Cloud for this process, with a bucket."""
-    command = [sys.executable, "-m", "emulator", "--state", str(state), "--images", str(ROOT / "cloudbuild/images.yaml")]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
-        try:
-            deadline = time.monotonic() + BOOT_SECONDS
-            while not (state / "emulator.json").exists():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit("The local Google Cloud did not start. Nothing was measured. Run `python -m emulator` to see why.")
-                time.sleep(0.05)
-            os.environ |= json.loads((state / "emulator.json").read_text())["environment"] | {"GOOGLE_CLOUD_PROJECT": PROJECT}
-            yield
-        finally:
-            process.terminate()
 
 
 def ours(path: str) -> tuple[float, list[float]]:
@@ -125,7 +107,7 @@ def main() -> None:
     parser.add_argument("--tensorflow-steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, emulator(Path(folder, "state")):
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder, "state")):
         from google.cloud import aiplatform, storage
 
         storage.Client(project=PROJECT).create_bucket(BUCKET, location=REGION)

@@ -31,7 +31,7 @@ from emulator.gateway.proxy import DENIED, Proxy
 from emulator.identity import ensure_key
 from emulator.images import Images
 from emulator.recording import Recording
-from emulator.store import full_message, is_full
+from emulator.store import Damaged, full_message, is_full
 
 CERTIFICATE_VARIABLES = (
     "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "HTTPLIB2_CA_CERTS",
@@ -51,7 +51,7 @@ def main() -> int:
     """Runs until SIGTERM or SIGINT; 0 after a clean end, 2 where it cannot run."""
     parser = argparse.ArgumentParser(prog="python -m emulator", description="The local Google Cloud.")
     parser.add_argument("--state", type=Path, required=True, help="folder that holds all of its state")
-    parser.add_argument("--images", type=Path, required=True, help="cloudbuild/images.yaml: which image is which entry point")
+    parser.add_argument("--images", type=Path, help="which image is which entry point, e.g. cloudbuild/images.yaml (none is known)")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (a free one)")
     enforced = os.environ.get(ENFORCE, "0") not in ("", "0")
     parser.add_argument("--enforce", action="store_true", default=enforced, help=f"refuse calls without permission (or {ENFORCE}=1)")
@@ -72,6 +72,8 @@ def explained(error: OSError | sqlite3.Error, state: Path) -> str:
     # SQLite says "disk I/O error" where the disk has no room for its index of the write-ahead log.
     if is_full(error) or (state.is_dir() and shutil.disk_usage(state).free < LEAST_FREE_BYTES):
         return full_message(state)
+    if isinstance(error, Damaged):
+        return str(error)
     return f"{error}. State is in {state}; check that the folder can be written, or give another by --state."
 
 
@@ -97,7 +99,7 @@ def _owned(state: Path) -> Iterator[None]:
 async def _run(arguments: argparse.Namespace) -> int:
     state = arguments.state.resolve()
     try:
-        table = Images.read(arguments.images)
+        table = Images.read(arguments.images) if arguments.images else Images({})
     except ValueError as error:
         raise Fault(str(error)) from error
     listener = _listen(arguments.port)

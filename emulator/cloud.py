@@ -20,10 +20,13 @@ from emulator.store import Store
 
 if TYPE_CHECKING:
     from emulator.engines.alerts import Alerts
+    from emulator.engines.background import Background
+    from emulator.engines.batch_prediction import BatchPredictions
     from emulator.engines.bigquery.engine import BigQuery
     from emulator.engines.containers import Containers
     from emulator.engines.features.engine import Features
     from emulator.engines.gemini.engine import Gemini
+    from emulator.engines.gemini.tuning import Tunings
     from emulator.engines.jobs import Jobs
     from emulator.engines.messages import Messages
     from emulator.engines.metrics import Metrics
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from emulator.engines.requests import RequestLog
     from emulator.engines.serving import Servers
     from emulator.engines.traffic import Traffic
+    from emulator.engines.tuning.engine import Tuning
 
 KEY = "GOOGLE_APPLICATION_CREDENTIALS"
 
@@ -77,11 +81,32 @@ class Cloud:
         return Servers(self)
 
     @cached_property
+    def background(self) -> Background:
+        """What goes on behind jobs of every kind."""
+        from emulator.engines.background import Background
+
+        return Background(self)
+
+    @cached_property
     def jobs(self) -> Jobs:
         """Custom jobs."""
         from emulator.engines.jobs import Jobs
 
         return Jobs(self)
+
+    @cached_property
+    def batch_predictions(self) -> BatchPredictions:
+        """Batch prediction jobs."""
+        from emulator.engines.batch_prediction import BatchPredictions
+
+        return BatchPredictions(self)
+
+    @cached_property
+    def tuning(self) -> Tuning:
+        """Hyperparameter tuning jobs."""
+        from emulator.engines.tuning.engine import Tuning
+
+        return Tuning(self)
 
     @cached_property
     def bigquery(self) -> BigQuery:
@@ -152,6 +177,13 @@ class Cloud:
         from emulator.engines.gemini.engine import Gemini
 
         return Gemini()
+
+    @cached_property
+    def tunings(self) -> Tunings:
+        """Tuning jobs, and what they have learnt."""
+        from emulator.engines.gemini.tuning import Tunings
+
+        return Tunings(self)
 
     def environment_of(self, account: str, project: str) -> dict[str, str]:
         """Variables of a process that runs as the service account `account`, or as Compute Engine's default one where none is named."""

@@ -191,6 +191,13 @@ def document(service: str, version: str) -> Document | None:
     return Document.read(path) if path.is_file() else None
 
 
+def documents(service: str) -> list[Document]:
+    """The documents of all released versions of `service`."""
+    versions = sorted(path.name.split(".")[1] for path in _folder().glob(f"{service}.*.json"))
+    released = [version for version in versions if not re.search(r"alpha|beta", version)] or versions
+    return [found for version in released if (found := document(service, version))]
+
+
 def find(service: str, http: str, path: str) -> tuple[Method, dict[str, str]] | None:
     """The method of `service` at `path` (no leading slash, still encoded), with the values of its variables."""
     version = VERSION.search(path)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
-from emulator import behaviours, discovery, validation
+from emulator import behaviours, discovery, partial, validation
 from emulator.behaviours import Call, Json, Refusal, Response
 from emulator.cloud import Cloud
 from emulator.identity import caller, signer
@@ -18,7 +21,7 @@ REGION = re.compile(r"^[a-z]+-[a-z]+\d-")
 RAW = {"rawPredict", "streamRawPredict"}
 """Methods whose body is the model server's own, whatever the document says."""
 REQUESTS = "requests"
-"""Every request is logged under this name."""
+"""Every request is logged under this name, a line of JSON each: who called what, needing which permissions, and how that ended."""
 FAULTS = "faults"
 """Tracebacks of the emulator's own faults."""
 PROBLEM_LIMIT = 2000
@@ -36,6 +39,9 @@ class Request:
     headers: dict[str, str]
     """Names in lower case."""
     body: bytes
+    """Empty where it is a file."""
+    file: Path | None = None
+    """A large body; whoever made the request removes what is left of it after the answer."""
 
 
 async def answer(request: Request, cloud: Cloud) -> Response:
@@ -52,41 +58,59 @@ async def answer(request: Request, cloud: Cloud) -> Response:
 
 
 async def _answer(request: Request, cloud: Cloud) -> Response:
-    method = ""
+    begun = time.perf_counter()
+    who = caller(request.headers.get("authorization", ""))
+    line: Json = {"http": request.http, "address": f"{request.host}{request.path}", "method": "", "identity": who, "permissions": []}
     try:
         call, behaviour = route(request, cloud)
-        method = f"{call.service}.{call.method}"
+        line |= {"method": f"{call.service}.{call.method or behaviour.__name__}", "identity": call.identity}
+        if call.description is not None:
+            cloud.projects.check(call.project, call.service)
+        decisions = cloud.access.decide(call)
+        line["permissions"] = [asdict(decision) for decision in decisions]
+        cloud.access.enforce(call.identity, decisions)
+        mask = partial.parsed(call.one("fields")) if call.one("fields") else {}
+        if mask and call.description is not None and call.description.response:
+            partial.check(call.description.document, {"$ref": call.description.response}, mask)
         result = await behaviour(call, cloud)
+        result = result if isinstance(result, Response) else partial.selected(result, mask)
         response = result if isinstance(result, Response) else Response.of(result)
     except RecursionError:
         response = Response.of(Refusal(400, "INVALID_ARGUMENT", "Invalid JSON payload received. Message too deep.").body(), 400)
     except Refusal as refusal:
         response = Response.of(refusal.body(), refusal.status)
-    problem = ""
     if response.status >= 400 and isinstance(response.body, bytes):
-        problem = " " + response.body[:PROBLEM_LIMIT].decode(errors="replace")
-    cloud.log(REQUESTS, f"{response.status} {request.http} {request.host}{request.path} {method}{problem}")
+        line["problem"] = response.body[:PROBLEM_LIMIT].decode(errors="replace")
+    cloud.log(REQUESTS, json.dumps({"status": response.status, "seconds": round(time.perf_counter() - begun, 4), **line}))
     return response
+
+
+def takes_files(http: str, host: str, path: str) -> bool:
+    """Whether a request is answered by a route that takes a body of any size, as a file."""
+    return next((one.takes_files for one in behaviours.ROUTES if _matches(one, http, host, path)), False)
+
+
+def _matches(known: behaviours.Route, http: str, host: str, path: str) -> re.Match[str] | None:
+    return known.path.fullmatch(path) if known.http == http and known.host.fullmatch(host) else None
 
 
 def route(request: Request, cloud: Cloud) -> tuple[Call, behaviours.Behaviour]:
     """The call that `request` makes, and what answers it.
 
     Raises:
-        Refusal: No such API or method, a request that does not fit, an API that is not enabled.
+        Refusal: No such API or method, or a request that does not fit.
     """
     query = parse_qs(request.query, keep_blank_values=True)
     identity = caller(request.headers.get("authorization", "")) or signer(query)
     for known in behaviours.ROUTES:
-        if known.http == request.http and known.host.fullmatch(request.host) and (match := known.path.fullmatch(request.path)):
+        if match := _matches(known, request.http, request.host, request.path):
             params = {key: unquote(value) for key, value in match.groupdict().items() if value is not None}
             name = unquote(request.path.strip("/"))
             service = request.host.partition(".")[0]
             call = Call(
                 service, "", "", request.http, request.host, request.path, name, params, query, {}, request.body, request.headers,
-                identity, permission=known.permission,
+                identity, permission=known.permission, file=request.file,
             )  # fmt: skip
-            cloud.access.check(call)
             return call, known.behaviour
     service = service_of(request.host, request.path)
     path = re.sub(r"^(resumable/)?(upload|download)/", "", request.path.strip("/")).replace("/:", ":")
@@ -103,8 +127,6 @@ def route(request: Request, cloud: Cloud) -> tuple[Call, behaviours.Behaviour]:
         service, method.document.version, method.id, request.http, request.host, request.path, name, params, query, body, request.body,
         request.headers, identity, method,
     )  # fmt: skip
-    cloud.projects.check(call.project, service)
-    cloud.access.check(call)
     return call, behaviours.METHODS.get((service, method.id)) or default
 
 

@@ -13,7 +13,11 @@ Json = dict[str, Any]
 Test = Callable[[Json], bool]
 Functions = dict[str, Callable[[Json, str], bool]]
 
-TOKEN = re.compile(r"""\s*(?:([()])|(!=|<=|>=|=|:|<|>)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(,|[^\s(),=:<>!"']+))""")
+TOKEN = re.compile(
+    r"""\s*(?:([()])|(!=|<=|>=|=|:|<|>)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(,|(?:[^\s(),=:<>!"']|(?<=\.)"(?:[^"\\]|\\.)*")+))"""
+)
+PART = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."]+)')
+"""Of a path: `labels."compute.googleapis.com/zone"` has two."""
 VALUES = ("stringValue", "numberValue", "boolValue")
 
 
@@ -82,7 +86,7 @@ class _Parser:
             return lambda row: function(row, argument)
         if not self.tokens or self.tokens[0] not in OPERATORS:
             raise not_emulated(f"Filter {self.text!r}")
-        path, operator, value = token, self.take(), self.take()
+        path, operator, value = [quoted or plain for quoted, plain in PART.findall(token)], self.take(), self.take()
         if value in MATCHES and operator in ("=", "!=") and self.tokens[:1] == ["("]:
             match, arguments, wanted = MATCHES[value], self.arguments(), operator == "="
             return lambda row: match(_at(row, path), arguments) is wanted
@@ -113,10 +117,10 @@ def _unquoted(token: str) -> str:
     return re.sub(r"\\(.)", r"\1", token[1:-1]) if token[:1] in ('"', "'") else token
 
 
-def _at(row: Json, path: str) -> Any:
-    """The value at a path such as `labels.env`, `display_name` or `metadata.accuracy.number_value`; below a list, that of each."""
+def _at(row: Json, path: list[str]) -> Any:
+    """The value at the parts of a path: `labels.env`, `display_name`, `metadata.accuracy.number_value`; below a list, that of each."""
     value: Any = row
-    for part in path.split("."):
+    for part in path:
         if isinstance(value, list):
             value = [one.get(part, one.get(camel(part))) for one in value if isinstance(one, dict)]
             continue

@@ -30,6 +30,7 @@ ETAGS = {"etag", "fingerprint", "labelFingerprint"}
 IDENTITY = {"name", "id", "kind", "selfLink", "creationTimestamp", "timeCreated", "createTime", "uid", "uniqueId", "creationTime"}
 IAM_VERBS = {"getIamPolicy", "setIamPolicy", "testIamPermissions"}
 IAM_SUFFIX = re.compile(r"/(iam|getIamPolicy|setIamPolicy|testIamPermissions|iam/testPermissions)$")
+OPERATIONS = re.compile(r"(^|\.|[a-z])[oO]perations$")
 PART_BYTES = 255
 ROOTS = {"projects", "folders", "organizations", "billingAccounts"}
 
@@ -46,23 +47,23 @@ class Resources:
         Raises:
             Refusal: The resource is missing or taken, the request breaks a rule, or the method needs a behaviour that does not exist.
         """
-        verb = call.verb
-        if "operations" in call.name.split("/"):
-            return await self._operation(call)
-        if verb in IAM_VERBS:
-            return self._policy(call)
-        if verb in ("create", "createAsync", "insert"):
-            return self.create(call)
-        if verb == "get":
-            return self.load(call)
-        if verb == "list":
-            return self.list(call)
-        if verb in ("patch", "update") or re.match(r"update[A-Z]", verb):
-            return self.update(call)
-        if verb == "delete":
-            return self.delete(call)
-        if call.service == "compute" and re.match(r"(set|expand)[A-Z]", verb):
-            return self._set(call)
+        match rule_of(call.service, call.method):
+            case "operation":
+                return await self._operation(call)
+            case "policy":
+                return self._policy(call)
+            case "create":
+                return self.create(call)
+            case "get":
+                return self.load(call)
+            case "list":
+                return self.list(call)
+            case "update":
+                return self.update(call)
+            case "delete":
+                return self.delete(call)
+            case "set":
+                return self._set(call)
         raise not_emulated(f"{call.service}.{call.method}")
 
     def load(self, call: Call, name: str = "") -> Json:
@@ -259,6 +260,24 @@ class Resources:
             return str(name.rpartition("/")[2] if name.startswith("projects/") else name)
         one = re.sub(r"s$", "", re.sub(r"ies$", "y", call.name.rpartition("/")[2]))
         return str(resource.get(f"{one}Reference", {}).get(f"{one}Id") or resource.get(f"{one}Id") or "")
+
+
+def rule_of(service: str, method: str) -> str:
+    """Which part of the rule answers a method that has no behaviour, known by its id alone; empty where none does."""
+    collection, _, verb = method.rpartition(".")
+    if OPERATIONS.search(collection):
+        return "operation"
+    if verb in IAM_VERBS:
+        return "policy"
+    if verb in ("create", "createAsync", "insert"):
+        return "create"
+    if verb in ("get", "list", "delete"):
+        return verb
+    if verb == "patch" or re.match(r"update($|[A-Z])", verb):
+        return "update"
+    if service == "compute" and re.match(r"(set|expand)[A-Z]", verb):
+        return "set"
+    return ""
 
 
 def check_name(name: str) -> None:

@@ -57,15 +57,37 @@ class Headline:
     """When it was made, as its API writes it; empty where nothing says so."""
 
 
+class Damaged(sqlite3.DatabaseError):
+    """A file of the state cannot be read; the message says what mends it."""
+
+
+def opened(path: Path, tables: str) -> sqlite3.Connection:
+    """A file of the state with its tables, which are made where they are missing.
+
+    Raises:
+        Damaged: It is no database, or a broken one.
+    """
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        database.execute("pragma journal_mode=wal")
+        # After a power cut the last transactions may be missing, never torn; a killed process loses none.
+        database.execute("pragma synchronous=normal")
+        database.executescript(tables)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise Damaged(
+            f"{path} is damaged ({error}). It was left as it is. Put a copy of it back, or end the local Google Cloud and move the file "
+            "away: what it held is lost then, and what other files hold stays."
+        ) from None
+    return database
+
+
 class Store:
     """The state file. Each API has its own collection, since two APIs may use one name (`projects/P/locations/L/jobs/J`)."""
 
     def __init__(self, path: Path) -> None:
-        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._database.execute("pragma journal_mode=wal")
-        # After a power cut the last transactions may be missing, never torn; a killed process loses none.
-        self._database.execute("pragma synchronous=normal")
-        self._database.executescript(TABLES)
+        self._database = opened(path, TABLES)
         self._depth = 0
         self._complete()
         self._database.execute(NEWEST)
@@ -260,6 +282,14 @@ class Collection:
         values = [self.service, *(value for one in given.values() for value in one)]
         found: tuple[int] = self._database.execute(f"select count(*) from resources where {where}", values).fetchone()
         return found[0]
+
+    def names(self, first: str, last: str, limit: int) -> list[str]:
+        """The first names of those that `between` would give."""
+        rows = self._database.execute(
+            "select name from resources where service = ? and name >= ? and name < ? order by name limit ?",
+            (self.service, first, last, limit),
+        )
+        return [name for (name,) in rows]
 
     def remove_between(self, first: str, last: str) -> None:
         """Removes what `between` would give."""

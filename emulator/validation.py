@@ -142,6 +142,24 @@ def body(method: Method, given: Json, *, partial: bool) -> Json:
     return dict(value)
 
 
+def of_schema(described: Document, name: str, given: Any, path: str) -> Json:
+    """What was sent where the document allows anything, in camelCase and held to the schema `name`.
+
+    Args:
+        described: Has the schema.
+        name: The schema's.
+        given: As it was sent.
+        path: Field in which it was sent.
+
+    Raises:
+        Refusal: It does not fit; the message names each field.
+    """
+    value, violations = _conform(described, described.schemas[name], given, path, False)
+    if violations := violations + _missing(described, name, value, path, set()):
+        raise refused(violations)
+    return dict(value)
+
+
 def refused(violations: list[Violation]) -> Refusal:
     """The refusal of a request that does not fit its schema."""
     detail = {
@@ -197,13 +215,13 @@ def _scalar(described: Document, schema: Json, kind: str, value: Any, path: str)
     wrong = [(path, f"Invalid value at '{path}' (TYPE_{kind.upper()}), {value!r}")]
     if kind == "string":
         choices = schema.get("enum")
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         if isinstance(value, int) and not isinstance(value, bool):
             if choices:
                 value = enum_name(described.name, described.version, tuple(choices), value)
             elif schema.get("format") in ("int64", "uint64"):
                 value = str(value)
-        elif isinstance(value, float) and value.is_integer() and schema.get("format") in ("int64", "uint64"):
-            value = str(int(value))
         if not isinstance(value, str):
             return value, wrong
         if choices and value and value not in choices:

@@ -30,6 +30,7 @@ COMMANDS = (
     "sweep",
     "setup",
     "doctor",
+    "emulator",
 )
 ROOMS = {"environments", "releases", "infra", "ml", "serving", "pipelines", "playbook"}
 

@@ -24,8 +24,9 @@ VERBS = {
 }
 FREE = {"operations", "globalOperations", "regionOperations", "zoneOperations", "testIamPermissions", "testPermissions"}
 """Collections and verbs that ask for nothing of their own: an operation belongs to whoever started it."""
-ACTING = {"serviceAccount", "serviceAccountEmail"}
-"""Fields that name an identity under which something will run; whoever sets one must be allowed to act as it."""
+ACTING = {"serviceAccount", "serviceAccountEmail", "service_account"}
+"""Fields that name an identity under which something will run; whoever sets one must be allowed to act as it. Where a document allows
+any value, as for the inputs of a training pipeline, they arrive as they were sent, spelled in either way."""
 ACCOUNT = re.compile(r"(?:projects/[^/]+/serviceAccounts/)?([\w.-]+@([\w-]+)\.iam\.gserviceaccount\.com)")
 
 ANY_PROJECT = re.compile(r"projects/-/serviceAccounts/([\w.-]+@([\w-]+)\.iam\.gserviceaccount\.com)")
@@ -103,11 +104,14 @@ def _of_route(params: dict[str, str], name: str) -> str:
 
 def _uploaded(call: Call) -> str:
     """The object that an upload's metadata names; they are the first thing in the body."""
-    start = call.raw.find(b"{")
-    if call.one("uploadType") not in ("multipart", "resumable") or call.one("upload_id") or start < 0:
+    if call.one("uploadType") not in ("multipart", "resumable") or call.one("upload_id"):
+        return ""
+    head = next(call.blocks(), b"")
+    start = head.find(b"{")
+    if start < 0:
         return ""
     try:
-        metadata, _ = json.JSONDecoder().raw_decode(call.raw[start : start + LARGEST_METADATA].decode(errors="replace"))
+        metadata, _ = json.JSONDecoder().raw_decode(head[start : start + LARGEST_METADATA].decode(errors="replace"))
     except ValueError:
         return ""
     # A name that is no text is refused by what takes the upload.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +28,18 @@ TYPES = {"b": "Bucket", "o": "Object", "keyRings": "KeyRing", "cryptoKeys": "Cry
 """Collections whose type in `resource.type` is not their singular in capitals."""
 
 
+@dataclass(frozen=True)
+class Decision:
+    """One permission that a call needs, and what grants it."""
+
+    permission: str
+    service: str
+    """API whose policies decided."""
+    resource: str
+    granted: str
+    """`ROLE on RESOURCE`; empty where nothing grants it."""
+
+
 class Access:
     """Who may do what.
 
@@ -41,30 +54,37 @@ class Access:
         self._kept = store.of(POLICIES)
         self._seen: set[tuple[str, str, str, str]] = set()
 
-    def check(self, call: Call) -> None:
-        """Records what `call` needs.
+    def decide(self, call: Call) -> list[Decision]:
+        """Records what `call` needs, and what grants it."""
+        # A route has no method, and its path names an object: a line for each would fill the log.
+        return [self._decide(call.identity, need, f"{call.service}.{call.method or call.http}") for need in needs(call)]
+
+    def enforce(self, identity: str, decisions: Iterable[Decision]) -> None:
+        """Lets a call through, or not.
 
         Raises:
             Refusal: Permissions are enforced, and the caller lacks one.
         """
-        for need in needs(call):
-            # A route has no method, and its path names an object: a line for each would fill the log.
-            self.demand(call.identity, need, f"{call.service}.{call.method or call.http}")
+        for decision in decisions:
+            if self._enforced and not decision.granted:
+                raise denied(identity, Need(decision.permission, decision.service, decision.resource))
 
     def demand(self, identity: str, need: Need, method: str) -> None:
-        """Records one permission that `identity` needs.
+        """Records one permission that `identity` needs beside those of its call.
 
         Raises:
             Refusal: Permissions are enforced, and it does not hold that one.
         """
+        self.enforce(identity, [self._decide(identity, need, method)])
+
+    def _decide(self, identity: str, need: Need, method: str) -> Decision:
         granted = self.granted(identity, need)
         key = (identity, method, need.permission, granted)
         if key not in self._seen:
             self._seen.add(key)
             line = {"identity": identity, "method": method, "permission": need.permission, "resource": need.resource, "granted": granted}
             self._store.log(ACCESS, json.dumps(line))
-        if self._enforced and not granted:
-            raise denied(identity, need)
+        return Decision(need.permission, need.service, need.resource, granted)
 
     def granted(self, identity: str, need: Need) -> str:
         """What grants it, `ROLE on RESOURCE`; empty where nothing does."""

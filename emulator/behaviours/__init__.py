@@ -17,8 +17,9 @@ import importlib
 import json
 import pkgutil
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+BLOCK = 1 << 20
 STATUS_NAMES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -34,6 +36,7 @@ STATUS_NAMES = {
     404: "NOT_FOUND",
     409: "ALREADY_EXISTS",
     412: "FAILED_PRECONDITION",
+    413: "INVALID_ARGUMENT",
     416: "OUT_OF_RANGE",
     429: "RESOURCE_EXHAUSTED",
     499: "CANCELLED",
@@ -118,7 +121,7 @@ class Call:
     body: Json
     """JSON body, validated, in camelCase; `{}` where there is none."""
     raw: bytes
-    """Body as it was sent."""
+    """Body as it was sent; empty where it is a file."""
     headers: dict[str, str]
     """Header names in lower case."""
     identity: str
@@ -127,6 +130,22 @@ class Call:
     """The document's description of the method; none for a route."""
     permission: str = ""
     """What a route needs of its caller; for a method it follows from its id."""
+    file: Path | None = None
+    """A large body, for a route that takes files; gone after the answer, unless it was moved away."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body."""
+        return len(self.raw) if self.file is None else self.file.stat().st_size
+
+    def blocks(self) -> Iterator[bytes]:
+        """The body, block by block."""
+        if self.file is None:
+            yield self.raw
+            return
+        with self.file.open("rb") as file:
+            while block := file.read(BLOCK):
+                yield block
 
     @property
     def verb(self) -> str:
@@ -165,6 +184,7 @@ class Route:
     path: re.Pattern[str]
     behaviour: Behaviour
     permission: str
+    takes_files: bool
 
 
 METHODS: dict[tuple[str, str], Behaviour] = {}
@@ -173,6 +193,8 @@ STARTS: list[Start] = []
 COMPLETIONS: dict[tuple[str, str], Completion] = {}
 DEFAULTS: dict[tuple[str, str], Json] = {}
 SHORT_NAMES: set[tuple[str, str]] = set()
+REFUSED: set[tuple[str, str]] = set()
+"""Methods that the generic rule would answer, and must not: what runs in the background would only be said to have run."""
 
 
 def on(service: str, *methods: str) -> Callable[[Behaviour], Behaviour]:
@@ -188,14 +210,25 @@ def on(service: str, *methods: str) -> Callable[[Behaviour], Behaviour]:
     return register
 
 
-def route(host: str, http: str, path: str, permission: str = "") -> Callable[[Behaviour], Behaviour]:
+def refuses(service: str, *methods: str) -> None:
+    """These methods are not emulated, although the generic rule knows their verbs."""
+
+    async def refuse(call: Call, cloud: Cloud) -> Json:
+        raise not_emulated(f"{call.service}.{call.method}")
+
+    on(service, *methods)(refuse)
+    REFUSED.update((service, method) for method in methods)
+
+
+def route(host: str, http: str, path: str, permission: str = "", *, takes_files: bool = False) -> Callable[[Behaviour], Behaviour]:
     """The decorated function answers requests whose host and still encoded path match these expressions in full, before the documents.
 
-    Its caller needs `permission`, on what the path's named groups `bucket`, `object`, `project` or `name` say.
+    Its caller needs `permission`, on what the path's named groups `bucket`, `object`, `project` or `name` say. Where it takes files, a
+    large body is `Call.file`; elsewhere it is refused.
     """
 
     def register(behaviour: Behaviour) -> Behaviour:
-        ROUTES.append(Route(re.compile(host), http, re.compile(path), behaviour, permission))
+        ROUTES.append(Route(re.compile(host), http, re.compile(path), behaviour, permission, takes_files))
         return behaviour
 
     return register

@@ -152,7 +152,7 @@ async def upload(call: Call, cloud: Cloud) -> Json | Response:
     return await start(cloud, project, _job(metadata), [folder / session], call.identity)
 
 
-@route(HOSTS, "PUT", UPLOAD, "bigquery.jobs.create")
+@route(HOSTS, "PUT", UPLOAD, "bigquery.jobs.create", takes_files=True)
 async def resume(call: Call, cloud: Cloud) -> Json | Response:
     """Takes a part of the file; the last one starts the job."""
     session = call.one("upload_id")
@@ -161,7 +161,7 @@ async def resume(call: Call, cloud: Cloud) -> Json | Response:
         raise Refusal(404, "NOT_FOUND", "There is no such upload session.")
     file = cloud.state / "bigquery" / session
     match = re.fullmatch(r"bytes (?:(\d+)-(\d+|\*)|\*)/(\d+|\*)", call.headers.get("content-range", ""))
-    have, total = file.stat().st_size, match[3] if match else str(len(call.raw))
+    have, total = file.stat().st_size, match[3] if match else str(call.size)
     if match is None or match[1] is not None:
         begin = int(match[1]) if match else 0
         if begin > have:
@@ -169,8 +169,8 @@ async def resume(call: Call, cloud: Cloud) -> Json | Response:
         with file.open("r+b") as target:
             target.seek(begin)
             target.truncate()
-            target.write(call.raw)
-        have = begin + len(call.raw)
+            target.writelines(call.blocks())
+        have = begin + call.size
     if total == "*" or have < int(total):
         return Response(b"", 308, {"Range": f"bytes=0-{have - 1}"} if have else {})
     cloud.store.of(SESSIONS).remove(session)

@@ -119,7 +119,7 @@ async def blob(call: Call, cloud: Cloud) -> Response:
     return Response(file.read_bytes(), 200, {**VERSION, "Docker-Content-Digest": digest})
 
 
-@route(HOST, "POST", f"{IMAGE}/blobs/uploads/?")
+@route(HOST, "POST", f"{IMAGE}/blobs/uploads/?", takes_files=True)
 @_said
 async def begin(call: Call, cloud: Cloud) -> Response:
     """Begins an upload, or shows a blob of another repository here, where the caller may read that one."""
@@ -131,13 +131,14 @@ async def begin(call: Call, cloud: Cloud) -> Response:
             cloud.containers.share_blob(repository, digest)
             return Response(b"", 201, {**VERSION, "Docker-Content-Digest": digest, "Location": f"/v2/{_named(call)}/blobs/{digest}"})
     upload = uuid.uuid4().hex
-    cloud.containers.incoming(upload).write_bytes(call.raw)
+    with cloud.containers.incoming(upload).open("wb") as content:
+        content.writelines(call.blocks())
     if digest := call.one("digest"):
         return _finish(call, cloud, repository, upload, digest)
     return _under_way(call, cloud, upload)
 
 
-@route(HOST, "PATCH", f"{IMAGE}/blobs/uploads/(?P<upload>[0-9a-f]{{32}})")
+@route(HOST, "PATCH", f"{IMAGE}/blobs/uploads/(?P<upload>[0-9a-f]{{32}})", takes_files=True)
 @_said
 async def add(call: Call, cloud: Cloud) -> Response:
     """Takes a part of an upload."""
@@ -146,7 +147,7 @@ async def add(call: Call, cloud: Cloud) -> Response:
     return _under_way(call, cloud, call.params["upload"])
 
 
-@route(HOST, "PUT", f"{IMAGE}/blobs/uploads/(?P<upload>[0-9a-f]{{32}})")
+@route(HOST, "PUT", f"{IMAGE}/blobs/uploads/(?P<upload>[0-9a-f]{{32}})", takes_files=True)
 @_said
 async def finish(call: Call, cloud: Cloud) -> Response:
     """Ends an upload, whose content must have the digest that the caller says."""
@@ -160,7 +161,7 @@ def _append(call: Call, cloud: Cloud, upload: str) -> None:
     if not file.exists():
         raise Fault(404, "BLOB_UPLOAD_UNKNOWN", "There is no such upload; it was finished, or never begun. Begin another.")
     with file.open("ab") as content:
-        content.write(call.raw)
+        content.writelines(call.blocks())
 
 
 def _finish(call: Call, cloud: Cloud, repository: str, upload: str, digest: str) -> Response:

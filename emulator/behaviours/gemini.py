@@ -10,11 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from emulator.behaviours import Call, Json, Refusal, Response, on
+from emulator.engines.gemini import caches
 from emulator.engines.gemini.prompt import file_uris
 from emulator.engines.gemini.refused import Refused
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
+    from emulator.engines.gemini.caches import Place
+    from emulator.engines.gemini.head import Head
 
 Answer = TypeVar("Answer")
 
@@ -49,20 +52,21 @@ def require(call: Call, model: str, kind: re.Pattern[str]) -> None:
         raise Refusal(400, "", f"Model {model!r} does not support {call.path.rpartition(':')[2]}.")
 
 
-def _last(name: str) -> str:
+def last(name: str) -> str:
+    """The last part of a name: the id of a model."""
     return name.rpartition("/")[2]
 
 
 @on("aiplatform", "publishers.models.get")
 async def get(call: Call, cloud: Cloud) -> Json:
     """Describes a publisher model."""
-    return _publisher_model(_last(call.name))
+    return _publisher_model(last(call.name))
 
 
 @on("aiplatform", "publishers.models.list")
 async def list_models(call: Call, cloud: Cloud) -> Json:
     """The publisher models of Google."""
-    return {"publisherModels": [_publisher_model(model) for model in LISTED]}
+    return cloud.resources.list(call, rows=[_publisher_model(model) for model in LISTED])
 
 
 def _publisher_model(model: str) -> Json:
@@ -81,18 +85,23 @@ def _publisher_model(model: str) -> Json:
 @on("aiplatform", "projects.locations.publishers.models.generateContent", "publishers.models.generateContent")
 async def generate(call: Call, cloud: Cloud) -> Json:
     """Generates content."""
-    return await generated(call, cloud, _last(call.name), call.body)
+    return await generated(call, cloud, last(call.name), call.body)
 
 
 @on("aiplatform", "projects.locations.publishers.models.streamGenerateContent", "publishers.models.streamGenerateContent")
 async def stream_generate(call: Call, cloud: Cloud) -> Response:
     """Generates content as a stream."""
-    return streamed(call, cloud, await generated(call, cloud, _last(call.name), call.body))
+    return streamed(call, cloud, await generated(call, cloud, last(call.name), call.body))
 
 
 @on("aiplatform", "projects.locations.publishers.models.countTokens", "publishers.models.countTokens")
 async def count_tokens(call: Call, cloud: Cloud) -> Json:
     """Counts the tokens of contents, or of the texts of prediction instances."""
+    return await tokens_of(call, cloud)
+
+
+async def tokens_of(call: Call, cloud: Cloud) -> Json:
+    """A CountTokensResponse."""
     instances = [{"parts": [{"text": str(one.get("content", ""))}]} for one in call.body.get("instances", []) if isinstance(one, dict)]
     body = {**call.body, "contents": [*call.body.get("contents", []), *instances]}
     files = files_of(cloud, body)
@@ -102,7 +111,7 @@ async def count_tokens(call: Call, cloud: Cloud) -> Json:
 @on("aiplatform", "projects.locations.publishers.models.predict", "publishers.models.predict")
 async def predict(call: Call, cloud: Cloud) -> Json:
     """Embeds the texts of prediction instances, as the text embedding models do."""
-    require(call, _last(call.name), EMBEDDING)
+    require(call, last(call.name), EMBEDDING)
     parameters = call.body.get("parameters") or {}
     instances = call.body.get("instances", [])
     if not isinstance(parameters, dict) or not all(isinstance(one, dict) for one in instances):
@@ -125,20 +134,53 @@ async def predict(call: Call, cloud: Cloud) -> Json:
 @on("aiplatform", "projects.locations.publishers.models.embedContent")
 async def embed_content(call: Call, cloud: Cloud) -> Json:
     """Embeds one content."""
-    require(call, _last(call.name), EMBEDDING)
+    require(call, last(call.name), EMBEDDING)
     config = {**call.body, **call.body.get("embedContentConfig", {})}
     [embedding] = await embedded(cloud, [config])
     usage = {"promptTokenCount": embedding.tokens, "totalTokenCount": embedding.tokens}
     return {"embedding": {"values": embedding.values}, "truncated": embedding.truncated, "usageMetadata": usage}
 
 
-async def generated(call: Call, cloud: Cloud, model: str, body: Json) -> Json:
-    """A GenerateContentResponse."""
-    require(call, model, GENERATION)
+async def generated(call: Call, cloud: Cloud, model: str, body: Json, head: Head | None = None) -> Json:
+    """A GenerateContentResponse.
+
+    Args:
+        call: The request.
+        cloud: Who answers it.
+        model: Id of the publisher model, or the endpoint of a tuned one.
+        body: The request's body.
+        head: What a tuned model has learnt.
+    """
+    if head is None:
+        require(call, model, GENERATION)
+    place = caches.GEMINI_API if call.service == caches.GEMINI_API.service else caches.VERTEX
+    return await answered(cloud, model, body, place, call.location, head)
+
+
+async def answered(cloud: Cloud, model: str, body: Json, place: Place, location: str, head: Head | None = None) -> Json:
+    """A GenerateContentResponse to a request that may come from a file, too.
+
+    Args:
+        cloud: Who answers it.
+        model: Id of the publisher model, or the name of a tuned one.
+        body: The request's body.
+        place: The API whose caches the request names.
+        location: Where these are, on Vertex AI.
+        head: What a tuned model has learnt.
+    """
+    cached: Json = {}
+    if named := body.get("cachedContent"):
+        if place is caches.VERTEX:
+            named = cloud.projects.by_id(named) if named.startswith("projects/") else f"{location}/cachedContents/{last(named)}"
+        body, cached = caches.extended(cloud.store, place, body, named, model)
     files = files_of(cloud, body)
-    response: Json = await computed(lambda: cloud.gemini.generate(body, files))
+    response: Json = await computed(lambda: cloud.gemini.generate(body, files, head))
     usage = response["usageMetadata"]
-    cloud.log(f"publishers/google/models/{model}", f"{response['modelVersion']} answered a prompt of {usage['promptTokenCount']} tokens")
+    if cached:
+        inside = await computed(lambda: cloud.gemini.count_tokens(cached, {}))
+        usage |= {"cachedContentTokenCount": inside["totalTokens"], "cacheTokensDetails": inside["promptTokensDetails"]}
+    log = model if head else f"publishers/google/models/{model}"
+    cloud.log(log, f"{response['modelVersion']} answered a prompt of {usage['promptTokenCount']} tokens")
     return response
 
 

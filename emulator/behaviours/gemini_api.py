@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from emulator import discovery, validation
+from emulator import validation
 from emulator.behaviours import Call, Json, Refusal, Response, not_emulated, route
 from emulator.behaviours.gemini import (
     DESCRIPTION,
@@ -19,20 +20,36 @@ from emulator.behaviours.gemini import (
     require,
     streamed,
 )
+from emulator.engines.gemini.request import conformed
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
+NUMBER = re.compile(r"[0-9]{1,9}")
 HOST = r"generativelanguage\.googleapis\.com"
 
 
 @route(HOST, "GET", r"/v1(beta)?/models(/(?P<model>[^/:]+))?")
 async def describe(call: Call, cloud: Cloud) -> Json:
     """Describes one model of the Gemini API, or all."""
-    _require_key(call)
+    require_key(call)
     if model := call.params.get("model"):
         return _described(model)
-    return {"models": [_described(model) for model in LISTED]}
+    return page(call, "models", [_described(model) for model in LISTED])
+
+
+def page(call: Call, column: str, rows: list[Json]) -> Json:
+    """A page of a collection, as `pageSize` and `pageToken` ask for it.
+
+    Raises:
+        Refusal: These are no numbers.
+    """
+    size, token = call.one("pageSize") or "0", call.one("pageToken") or "0"
+    if not (NUMBER.fullmatch(size) and NUMBER.fullmatch(token)):
+        raise Refusal(400, "", f"pageSize {size[:80]!r} or pageToken {token[:80]!r} is wrong. Send the nextPageToken of the page before.")
+    first = int(token)
+    after = first + (int(size) or len(rows))
+    return {column: rows[first:after], **({"nextPageToken": str(after)} if after < len(rows) else {})}
 
 
 def _described(model: str) -> Json:
@@ -50,19 +67,19 @@ def _described(model: str) -> Json:
     }
 
 
-@route(HOST, "POST", r"/v1(beta)?/models/(?P<model>[^/:]+):(?P<verb>\w+)")
+@route(HOST, "POST", r"/v1(beta)?/models/(?P<model>[^/:]+):(?P<verb>(?!batchGenerateContent)\w+)")
 async def gemini_api(call: Call, cloud: Cloud) -> Json | Response:
     """The methods of `models` in the Gemini API."""
-    _require_key(call)
+    require_key(call)
     model, verb, given = call.params["model"], call.params["verb"], validation.parsed(call.raw)
     if verb == "countTokens":
         # A whole request may be counted instead of its contents.
         whole = given.get("generateContentRequest", given.get("generate_content_request"))
-        body = _body(verb, given) if whole is None else _body("generateContent", whole)
+        body = conformed(verb, given) if whole is None else conformed("generateContent", whole)
         files = files_of(cloud, body)
         counted = await computed(lambda: cloud.gemini.count_tokens(body, files))
         return {name: value for name, value in counted.items() if name != "totalBillableCharacters"}
-    body = _body(verb, given)
+    body = conformed(verb, given)
     match verb:
         case "generateContent":
             return await generated(call, cloud, model, body)
@@ -78,21 +95,7 @@ async def gemini_api(call: Call, cloud: Cloud) -> Json | Response:
     raise not_emulated(f"models:{verb} of the Gemini API")
 
 
-def _require_key(call: Call) -> None:
+def require_key(call: Call) -> None:
     """Any key will do, but code that forgets to send one would fail at Google."""
     if not (call.headers.get("x-goog-api-key") or call.one("key") or call.headers.get("authorization")):
         raise Refusal(403, "", "Method doesn't allow unregistered callers. Send an API key: x-goog-api-key, or ?key=.")
-
-
-def _body(verb: str, given: Json) -> Json:
-    """The body, held to the description of the same method on Vertex AI, whose messages are the same.
-
-    Raises:
-        Refusal: It does not fit.
-    """
-    described = discovery.document("aiplatform", "v1beta1")
-    method = described.by_id.get(f"projects.locations.publishers.models.{verb}") if described else None
-    if method is None:
-        raise not_emulated(f"models:{verb} of the Gemini API")
-    # Only this API may repeat the model of the path in the body.
-    return validation.body(method, {name: value for name, value in given.items() if name != "model"}, partial=True)

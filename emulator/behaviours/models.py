@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from emulator.behaviours import Call, Json, Refusal, Response, on
 from emulator.clock import etag, now, number
 from emulator.engines import registry
+from emulator.engines.instances import FORMATS
 from emulator.resources import apply_mask
 
 if TYPE_CHECKING:
@@ -26,11 +27,33 @@ SERVER_FIELDS = {"name", "versionId", "versionAliases", "versionCreateTime", "cr
 @on("aiplatform", f"{MODELS}.upload")
 async def upload(call: Call, cloud: Cloud) -> Json:
     """Makes a model, or with `parentModel` the next version of one."""
-    location, given, parent = call.location, dict(call.body["model"]), cloud.projects.by_id(call.body.get("parentModel", ""))
-    name = parent.partition("@")[0] or f"{location}/models/{call.body.get('modelId') or number()}"
-    if parent:
-        cloud.resources.load(call, name)
-    elif cloud.store.of("aiplatform").get(name):
+    parent, wanted = cloud.projects.by_id(call.body.get("parentModel", "")), call.body.get("modelId", "")
+    name, version = register(cloud, call.location, call.body["model"], parent, wanted)
+    response = {"model": name, "modelVersionId": version}
+    return cloud.operations.done(call, response, "UploadModelResponse", metadata_type="UploadModelOperationMetadata")
+
+
+def register(cloud: Cloud, location: str, given: Json, parent: str = "", wanted: str = "") -> tuple[str, str]:
+    """Makes a model, or the next version of the model `parent`.
+
+    Args:
+        cloud: The local Google Cloud.
+        location: `projects/P/locations/L`.
+        given: The Model.
+        parent: Name of a model; empty for a new one.
+        wanted: Id of a new model; empty for any.
+
+    Returns:
+        The model's name and the version.
+
+    Raises:
+        Refusal: The parent is missing, the id taken, or there are no artifacts.
+    """
+    name = parent.partition("@")[0] or f"{location}/models/{wanted or number()}"
+    kept = cloud.store.of("aiplatform").get(name)
+    if parent and kept is None:
+        raise Refusal(404, "NOT_FOUND", f"Resource '{name}' was not found.")
+    if kept is not None and not parent:
         raise Refusal(409, "", f"Model '{name}' already exists. Nothing was uploaded. Name it as parentModel to add a version.")
     known = versions(cloud, name)
     aliases = list(given.get("versionAliases", []))
@@ -49,15 +72,15 @@ async def upload(call: Call, cloud: Cloud) -> Json:
         "versionCreateTime": stamp,
         "versionUpdateTime": stamp,
         "supportedDeploymentResourcesTypes": ["DEDICATED_RESOURCES"],
-        "supportedInputStorageFormats": ["jsonl"],
+        "supportedInputStorageFormats": list(FORMATS),
+        "supportedOutputStorageFormats": ["jsonl", "bigquery"],
         "etag": etag(),
     }
     registry.keep(cloud.objects, cloud.store, model)
     with cloud.store.transaction():
         _keep(cloud, model)
         _alias(cloud, name, version, aliases)
-    response = {"model": name, "modelVersionId": version}
-    return cloud.operations.done(call, response, "UploadModelResponse", metadata_type="UploadModelOperationMetadata")
+    return name, version
 
 
 @on("aiplatform", f"{MODELS}.get")

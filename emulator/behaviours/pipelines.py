@@ -14,6 +14,7 @@ from emulator.projects import project_number
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
     from emulator.engines.pipelines.run import Run
+    from emulator.engines.pipelines.step import Job
     from emulator.engines.pipelines.tasks import Task
 
 JOBS = "projects.locations.pipelineJobs"
@@ -33,7 +34,7 @@ _last_read: dict[str, float] = {}
 async def create(call: Call, cloud: Cloud) -> Json:
     """Accepts a compiled specification and starts it."""
     from emulator.engines.pipelines import resource
-    from emulator.engines.pipelines.step import Job
+    from emulator.engines.pipelines.journal import Journal
 
     spec, runtime = call.body.get("pipelineSpec"), call.body.get("runtimeConfig", {})
     if not spec:
@@ -48,29 +49,53 @@ async def create(call: Call, cloud: Cloud) -> Json:
             "runtimeConfig.inputArtifacts is not emulated. Nothing was run. Pass the artifact's address as a parameter and begin with an "
             "importer step.",
         )
-    root = runtime.get("gcsOutputDirectory") or spec.get("defaultPipelineRoot", "")
+    root = _root(call.body)
     if not root.startswith("gs://"):
         raise Refusal(400, "", f"runtimeConfig.gcsOutputDirectory is {root!r}, not a gs:// address. Nothing was run. Set pipeline_root.")
     cloud.objects.bucket(root.removeprefix("gs://").partition("/")[0])
     created = cloud.resources.create(call)
-    job = Job(
-        name=created["name"],
-        spec=spec,
-        parameters=runtime.get("parameterValues") or {k: next(iter(v.values()), None) for k, v in runtime.get("parameters", {}).items()},
-        root=root,
-        project_number=project_number(call.project),
-        environment={
-            **cloud.environment_of(call.body.get("serviceAccount", ""), call.project),
-            "GOOGLE_CLOUD_PROJECT": call.project,
-            "CLOUD_ML_PROJECT_ID": project_number(call.project),
-            "CLOUD_ML_REGION": call.location.rpartition("/")[2],
-            "CLOUD_ML_JOB_ID": created["name"].rpartition("/")[2],
-        },
-        fail_fast=runtime.get("failurePolicy") == "PIPELINE_FAILURE_POLICY_FAIL_FAST",
-    )
+    job = _job(created, cloud)
     resource.open_contexts(job, Metadata(cloud.store))
     created |= {"state": "PIPELINE_STATE_PENDING", "displayName": created.get("displayName", job.id)}
     cloud.store.of("aiplatform").put(job.name, KIND, created)
+
+    # One of an earlier job of this name, whose last line a kill may have kept.
+    Journal(cloud.store, job.name).forget()
+    _run(job, cloud)
+    return _with_contexts(created, cloud)
+
+
+def _job(created: Json, cloud: Cloud) -> Job:
+    """What a PipelineJob's resource asks to be run."""
+    from emulator.engines.pipelines.step import Job
+
+    spec, runtime, name = created["pipelineSpec"], created.get("runtimeConfig", {}), created["name"]
+    _, project, _, location, _, id_ = name.split("/")
+    return Job(
+        name=name,
+        spec=spec,
+        parameters=runtime.get("parameterValues") or {k: next(iter(v.values()), None) for k, v in runtime.get("parameters", {}).items()},
+        root=_root(created),
+        project_number=project_number(project),
+        environment={
+            **cloud.environment_of(created.get("serviceAccount", ""), project),
+            "GOOGLE_CLOUD_PROJECT": project,
+            "CLOUD_ML_PROJECT_ID": project_number(project),
+            "CLOUD_ML_REGION": location,
+            "CLOUD_ML_JOB_ID": id_,
+        },
+        fail_fast=runtime.get("failurePolicy") == "PIPELINE_FAILURE_POLICY_FAIL_FAST",
+    )
+
+
+def _root(created: Json) -> str:
+    """Where the artifacts go."""
+    return str(created.get("runtimeConfig", {}).get("gcsOutputDirectory") or created["pipelineSpec"].get("defaultPipelineRoot", ""))
+
+
+def _run(job: Job, cloud: Cloud) -> Run:
+    """Starts a job, or goes on with it."""
+    from emulator.engines.pipelines import resource
 
     def changed(run: Run, task: Task) -> None:
         if task.ended or task is run.root:
@@ -80,8 +105,7 @@ async def create(call: Call, cloud: Cloud) -> Json:
             if task.ended:
                 _log_end(run, cloud)
 
-    cloud.pipelines.start(job, changed)
-    return _with_contexts(created, cloud)
+    return cloud.pipelines.start(job, changed)
 
 
 @on("aiplatform", f"{JOBS}.get")
@@ -122,15 +146,17 @@ async def delete(call: Call, cloud: Cloud) -> Json | Response:
 
 @at_start
 async def start(cloud: Cloud) -> None:
-    """Ends the jobs that a stop of the emulator cut off, and starts the process for steps of the first image in the table."""
+    """Goes on with the jobs that a stop of the emulator cut off, and starts the process for steps of the first image in the table."""
     # Every run needs it, cached or not; the heavier ones wait until a step is about to run.
     cloud.supervisor.warm([next(filter(None, cloud.supervisor.launchers), ())])
-    kept = cloud.store.of("aiplatform")
-    for name, job in kept.items(kind=KIND):
+    for name, job in cloud.store.of("aiplatform").items(kind=KIND):
         if job.get("state") in UNFINISHED:
-            message = "The local Google Cloud was stopped while the pipeline ran. Submit it again: finished steps come from the cache."
-            ended = {"state": "PIPELINE_STATE_FAILED", "endTime": now(), "updateTime": now(), "error": {"code": 14, "message": message}}
-            kept.put(name, KIND, {**job, **ended})
+            cloud.log(
+                name, "The local Google Cloud was stopped while the pipeline ran. It goes on: what had ended stays, what ran begins anew."
+            )
+            run = _run(_job(job, cloud), cloud)
+            if job["state"] == UNFINISHED[-1]:
+                run.cancel()
 
 
 def _save(run: Run, cloud: Cloud) -> Json:

@@ -1,123 +1,61 @@
-"""Cloud Storage's JSON API: buckets by the generic rule, objects by `emulator.engines.objects`. Uploads and XML are in `uploads`."""
+"""Cloud Storage's objects by its JSON API, on `emulator.engines.objects`. Buckets, uploads and the XML API have modules of their own."""
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, BinaryIO
 
-from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, on
-from emulator.engines.objects import BLOCK, BUCKET, blocks
-from emulator.projects import project_number
+from emulator.behaviours import BLOCK, Call, Json, Refusal, Response, not_emulated, on
+from emulator.engines import globs, retention
+from emulator.engines.content import blocks
+from emulator.engines.generations import SOFT
+from emulator.engines.object_resource import CHANGEABLE, missing, shown
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
-MULTI_REGIONS = {"US", "EU", "ASIA"}
 PAGE = 1000
-
-defaults(
-    "storage",
-    "Bucket",
-    location="US",
-    storageClass="STANDARD",
-    softDeletePolicy={"retentionDurationSeconds": "604800"},
-    iamConfiguration={"publicAccessPrevention": "inherited", "uniformBucketLevelAccess": {"enabled": False}},
-)
-
-
-@completes("storage", "Bucket")
-def bucket_completed(call: Call, cloud: Cloud, name: str, bucket: Json) -> None:
-    """Locations come back in capitals: in lower case, Terraform would replace the bucket. A class that is taken away is the usual one."""
-    bucket.setdefault("storageClass", "STANDARD")
-    bucket["location"] = bucket.get("location", "US").upper()
-    bucket["locationType"] = "multi-region" if bucket["location"] in MULTI_REGIONS else "region"
-    if project := call.one("project"):
-        bucket["projectNumber"] = project_number(cloud.projects.by_id(f"projects/{project}").removeprefix("projects/"))
-    access = bucket.setdefault("iamConfiguration", {})
-    access.setdefault("publicAccessPrevention", "inherited")
-
-
-@on("storage", "buckets.insert")
-async def insert_bucket(call: Call, cloud: Cloud) -> Json | Response:
-    """Bucket names are taken by whoever comes first, in all projects."""
-    project = call.one("project")
-    if not project:
-        raise Refusal(400, "INVALID_ARGUMENT", "Required parameter: project", reason="required")
-    cloud.projects.check(cloud.projects.by_id(f"projects/{project}").removeprefix("projects/"), "storage")
-    bucket = call.body.get("name", "")
-    if not BUCKET.fullmatch(bucket):
-        raise Refusal(400, "INVALID_ARGUMENT", f"Invalid bucket name: '{bucket}'")
-    if cloud.store.of("storage").get(f"b/{bucket}") is not None:
-        raise Refusal(409, "ALREADY_EXISTS", f"The requested bucket name '{bucket}' is not available: it is taken. Use another name.")
-    return await cloud.resources.default(call)
-
-
-@on("storage", "buckets.list")
-async def list_buckets(call: Call, cloud: Cloud) -> Json:
-    """The buckets of one project."""
-    number = project_number(cloud.projects.by_id(f"projects/{call.one('project')}").removeprefix("projects/"))
-    rows = [row for row in cloud.store.of("storage").list("b", "Bucket") if row.get("projectNumber") == number]
-    return cloud.resources.list(call, [row for row in rows if row["name"].startswith(call.one("prefix"))])
-
-
-@on(
-    "storage",
-    "buckets.get",
-    "buckets.patch",
-    "buckets.update",
-    "buckets.getIamPolicy",
-    "buckets.setIamPolicy",
-    "buckets.testIamPermissions",
-)
-async def one_bucket(call: Call, cloud: Cloud) -> Json | Response:
-    """The generic rule, under the bucket's preconditions."""
-    bucket = cloud.objects.bucket(call.params["bucket"])
-    _check_metageneration(call, bucket)
-    return await cloud.resources.default(call)
-
-
-@on("storage", "buckets.delete")
-async def delete_bucket(call: Call, cloud: Cloud) -> Json | Response:
-    """Only an empty bucket can be deleted, and older generations are content too."""
-    bucket = call.params["bucket"]
-    _check_metageneration(call, cloud.objects.bucket(bucket))
-    if found := [*cloud.objects.list(bucket), *cloud.objects.older.list(bucket, "")]:
-        message = (
-            f"The bucket you tried to delete is not empty: it holds {len(found)} objects, e.g. '{found[0]['name']}'. Delete them first."
-        )
-        raise Refusal(409, "FAILED_PRECONDITION", message)
-    result = await cloud.resources.default(call)
-    cloud.objects.drop_bucket(bucket)
-    return Response(status=204) if result == {} else result
-
-
-@on("storage", "projects.serviceAccount.get")
-async def service_agent(call: Call, cloud: Cloud) -> Json:
-    """The identity under which Cloud Storage itself acts in a project."""
-    number = project_number(call.params["projectId"])
-    return {"kind": "storage#serviceAccount", "email_address": f"service-{number}@gs-project-accounts.iam.gserviceaccount.com"}
+SMALL_BYTES = 8 * BLOCK
+"""Content up to this size is read at once; what is larger would hold up other calls."""
+UNMET = "At least one of the pre-conditions you specified did not hold."
+LAST = "\U0010ffff"
+SENT = {
+    "cacheControl": "Cache-Control",
+    "contentDisposition": "Content-Disposition",
+    "contentEncoding": "Content-Encoding",
+    "contentLanguage": "Content-Language",
+}
+"""What an object says of its content → the header that says it to a reader."""
+HEADER_NAME = re.compile(r"[\w-]+")
 
 
 @on("storage", "objects.list")
 async def list_objects(call: Call, cloud: Cloud) -> Json:
     """Objects in order of their names; with a delimiter, what lies deeper is named by its prefix alone."""
     bucket, prefix, delimiter = call.params["bucket"], call.one("prefix"), call.one("delimiter")
-    _enabled(cloud, bucket)
+    enabled(cloud, bucket)
+    if call.one("filter"):
+        raise not_emulated("The filter of objects by contexts")
+    if _asks(call, "includeFoldersAsPrefixes") and delimiter != "/":
+        raise Refusal(400, "INVALID_ARGUMENT", "includeFoldersAsPrefixes needs the delimiter '/'.")
+    if _asks(call, "versions") and _asks(call, "softDeleted"):
+        raise Refusal(400, "INVALID_ARGUMENT", "You cannot list versions and soft-deleted objects at once. Ask twice.")
+    glob = globs.pattern(call.one("matchGlob")) if call.one("matchGlob") else None
     size, after = int(call.one("maxResults") or 0) or PAGE, call.one("pageToken")
-    start, end = call.one("startOffset"), call.one("endOffset")
+    start, end = max(call.one("startOffset"), after), call.one("endOffset")
     items: list[Json] = []
     prefixes: list[str] = []
     last = ""
-    rows = cloud.objects.list(bucket, prefix)
-    if call.one("versions").lower() == "true":
-        rows = sorted([*rows, *cloud.objects.older.list(bucket, prefix)], key=lambda one: (one["name"], int(one["generation"])))
-    for found in rows:
+    for found in _candidates(call, cloud, bucket, prefix, start):
         name = found["name"]
-        folder = prefix + name[len(prefix) :].partition(delimiter)[0] + delimiter if delimiter and delimiter in name[len(prefix) :] else ""
+        below = name[len(prefix) :]
+        folder = prefix + below.partition(delimiter)[0] + delimiter if delimiter and delimiter in below else ""
         place = folder or name
-        if place <= after or name < start or (end and name >= end):
+        if place <= after or (end and name >= end) or (glob and not glob.fullmatch(name)):
             continue
         if len(items) + len(prefixes) >= size and place != last:
             return _page(items, prefixes, last)
@@ -125,10 +63,39 @@ async def list_objects(call: Call, cloud: Cloud) -> Json:
             items.append(found)
         elif folder != last:
             prefixes.append(folder)
-            if name == folder and call.one("includeTrailingDelimiter") == "true":
+            if name == folder and _asks(call, "includeTrailingDelimiter"):
                 items.append(found)
         last = place
     return _page(items, prefixes, "")
+
+
+def _candidates(call: Call, cloud: Cloud, bucket: str, prefix: str, start: str) -> Iterator[Json]:
+    """What a listing may show, from `start` on. Live objects come from the store page by page; folders that are named are skipped."""
+    objects, delimiter = cloud.objects, call.one("delimiter")
+    if _asks(call, "softDeleted"):
+        yield from (shown(one) for one in objects.older.list(bucket, prefix, SOFT) if one["name"] >= start)
+        return
+    if _asks(call, "versions"):
+        rows = [*objects.list(bucket, prefix), *(shown(one) for one in objects.older.list(bucket, prefix))]
+        yield from sorted((one for one in rows if one["name"] >= start), key=lambda one: (one["name"], int(one["generation"])))
+        return
+    # A folder is named by its first object; a pattern may want a later one.
+    skips = bool(delimiter) and not call.one("matchGlob")
+    folder, passed = "", 0
+    names = objects.names(bucket, prefix, start)
+    while (name := next(names, None)) is not None:
+        if folder and name.startswith(folder):
+            passed += 1
+            if passed == PAGE:
+                names = objects.names(bucket, prefix, folder + LAST)
+        elif (found := objects.get(bucket, name)) is not None:
+            yield found
+            head, deeper, _ = name[len(prefix) :].partition(delimiter) if skips else ("", "", "")
+            folder, passed = (prefix + head + delimiter if deeper else ""), 0
+
+
+def _asks(call: Call, parameter: str) -> bool:
+    return call.one(parameter).lower() == "true"
 
 
 def _page(items: list[Json], prefixes: list[str], token: str) -> Json:
@@ -142,6 +109,11 @@ def _page(items: list[Json], prefixes: list[str], token: str) -> Json:
 async def get_object(call: Call, cloud: Cloud) -> Json | Response:
     """Metadata, or the content with `alt=media`."""
     bucket, name = call.params["bucket"], call.params["object"]
+    if _asks(call, "softDeleted"):
+        return shown(soft_deleted(call, cloud, bucket, name))
+    found = cloud.objects.get(bucket, name, call.one("generation")) if cloud.objects.bucket(bucket) else None
+    if found is not None and unchanged(call, found):
+        return Response(status=304)
     found = existing(call, cloud, bucket, name)
     if call.one("alt") != "media":
         return found
@@ -153,60 +125,53 @@ async def update_object(call: Call, cloud: Cloud) -> Json:
     """Metadata is merged by PATCH and replaced by PUT."""
     bucket, name = call.params["bucket"], call.params["object"]
     found = existing(call, cloud, bucket, name)
-    fields = {key: value for key, value in call.body.items() if key not in ("name", "bucket", "generation", "size")}
-    if call.http == "PATCH" and fields.get("metadata"):
+    fields = {key: value for key, value in call.body.items() if key in CHANGEABLE}
+    if call.http == "PUT":
+        fields = {**dict.fromkeys(CHANGEABLE), "contentType": found["contentType"], **fields}
+    elif fields.get("metadata"):
         merged = {**found.get("metadata", {}), **fields["metadata"]}
         fields["metadata"] = {key: value for key, value in merged.items() if value is not None} or None
-    return cloud.objects.update(bucket, name, fields)
+    _check_retention(call, found, fields)
+    return cloud.objects.update(bucket, name, fields, call.one("generation"))
+
+
+def _check_retention(call: Call, found: Json, fields: Json) -> None:
+    """An object's own retention can be prolonged; locked, nothing else, and unlocked, the rest only with a flag that says so."""
+    old, new = found.get("retention"), fields.get("retention")
+    if "retention" not in fields or not old or new == old:
+        return
+    until = new.get("retainUntilTime", "") if new else ""
+    shorter = not until or datetime.fromisoformat(until) < datetime.fromisoformat(old["retainUntilTime"])
+    loosened = shorter or (old.get("mode") == "Locked" and (new or {}).get("mode") != "Locked")
+    if loosened and (old.get("mode") == "Locked" or not _asks(call, "overrideUnlockedRetention")):
+        message = "The object's retention cannot be shortened or removed: it is locked, or overrideUnlockedRetention is not set."
+        raise Refusal(403, "", message, reason=retention.REASON)
 
 
 @on("storage", "objects.delete")
 async def delete_object(call: Call, cloud: Cloud) -> Response:
-    """Deletes the live generation, which a bucket with versioning keeps, or the one that is named, for good."""
+    """Deletes the live generation, which a bucket with versioning keeps, or the one that is named."""
     bucket, name = call.params["bucket"], call.params["object"]
     existing(call, cloud, bucket, name)
     cloud.objects.delete(bucket, name, call.one("generation"))
     return Response(status=204)
 
 
-@on("storage", "objects.compose")
-async def compose(call: Call, cloud: Cloud) -> Json:
-    """Joins up to 32 objects of a bucket."""
-    bucket, name = call.params["destinationBucket"], call.params["destinationObject"]
-    sources = [source.get("name", "") for source in call.body.get("sourceObjects", [])]
-    if not 1 <= len(sources) <= 32:
-        raise Refusal(400, "INVALID_ARGUMENT", f"The number of source components must be between 1 and 32, not {len(sources)}.")
-    writable(call, cloud, bucket, name)
-    paths = [cloud.objects.path(bucket, source) for source in sources]
-    joined = cloud.objects.incoming()
-    with joined.open("wb") as file:
-        for path in paths:
-            file.writelines(blocks(path))
-    return cloud.objects.put(bucket, name, joined, {**call.body.get("destination", {}), "componentCount": len(sources)})
+def soft_deleted(call: Call, cloud: Cloud, bucket: str, name: str) -> Json:
+    """The soft-deleted generation that a call names.
 
-
-@on("storage", "objects.copy", "objects.rewrite")
-async def copy(call: Call, cloud: Cloud) -> Json:
-    """Copies an object, always in one step."""
-    params = call.params
-    source = existing(call, cloud, params["sourceBucket"], params["sourceObject"], "ifSource", "sourceGeneration")
-    writable(call, cloud, params["destinationBucket"], params["destinationObject"])
-    copied = cloud.objects.copy(source, params["destinationBucket"], params["destinationObject"], call.body)
-    if call.verb == "copy":
-        return copied
-    size = copied["size"]
-    return {"kind": "storage#rewriteResponse", "totalBytesRewritten": size, "objectSize": size, "done": True, "resource": copied}
-
-
-@on("storage", "objects.move")
-async def move(call: Call, cloud: Cloud) -> Json:
-    """Renames an object inside its bucket."""
-    bucket = call.params["bucket"]
-    source = existing(call, cloud, bucket, call.params["sourceObject"], "ifSource", "sourceGeneration")
-    writable(call, cloud, bucket, call.params["destinationObject"])
-    moved = cloud.objects.copy(source, bucket, call.params["destinationObject"])
-    cloud.objects.delete(bucket, source["name"])
-    return moved
+    Raises:
+        Refusal: It names none, or that one is not there or no longer.
+    """
+    enabled(cloud, bucket)
+    if not call.one("generation"):
+        raise Refusal(
+            400, "INVALID_ARGUMENT", "A soft-deleted object is found by its generation. Give the parameter generation.", reason="required"
+        )
+    soft = cloud.objects.older.get(bucket, name, call.one("generation"), SOFT)
+    if soft is None or datetime.fromisoformat(soft["hardDeleteTime"]) <= datetime.now(UTC):
+        raise missing(bucket, f"{name}#{call.one('generation')}")
+    return soft
 
 
 def existing(call: Call, cloud: Cloud, bucket: str, name: str, conditions: str = "if", generation: str = "generation") -> Json:
@@ -215,12 +180,12 @@ def existing(call: Call, cloud: Cloud, bucket: str, name: str, conditions: str =
     Raises:
         Refusal: It does not exist, or not under the call's preconditions.
     """
-    _enabled(cloud, bucket)
+    enabled(cloud, bucket)
     found = cloud.objects.get(bucket, name, call.one(generation))
     if found is None:
-        raise Refusal(404, "NOT_FOUND", f"No such object: {bucket}/{name}")
+        raise missing(bucket, name)
     _check_generation(call, found, conditions)
-    _check_metageneration(call, found, conditions)
+    check_metageneration(call, found, conditions)
     return found
 
 
@@ -230,28 +195,43 @@ def writable(call: Call, cloud: Cloud, bucket: str, name: str) -> None:
     Raises:
         Refusal: They do not hold, or the bucket is missing.
     """
-    _enabled(cloud, bucket)
+    enabled(cloud, bucket)
     found = cloud.objects.get(bucket, name)
     _check_generation(call, found, "if")
     if found is not None:
-        _check_metageneration(call, found)
+        check_metageneration(call, found)
 
 
 def _check_generation(call: Call, found: Json | None, conditions: str) -> None:
     generation = found["generation"] if found else "0"
     match, unlike = call.one(f"{conditions}GenerationMatch"), call.one(f"{conditions}GenerationNotMatch")
     if (match and match != generation) or (unlike and unlike == generation):
-        raise Refusal(412, "", "At least one of the pre-conditions you specified did not hold.")
+        raise Refusal(412, "", UNMET)
 
 
-def _check_metageneration(call: Call, found: Json, conditions: str = "if") -> None:
+def check_metageneration(call: Call, found: Json, conditions: str = "if") -> None:
+    """Refuses a call to what is not as its preconditions want it.
+
+    Raises:
+        Refusal: They do not hold.
+    """
     match, unlike = call.one(f"{conditions}MetagenerationMatch"), call.one(f"{conditions}MetagenerationNotMatch")
     if (match and match != found["metageneration"]) or (unlike and unlike == found["metageneration"]):
-        raise Refusal(412, "", "At least one of the pre-conditions you specified did not hold.")
+        raise Refusal(412, "", UNMET)
 
 
-def _enabled(cloud: Cloud, bucket: str) -> None:
-    """Refuses a missing bucket, and one in whose project Cloud Storage is not enabled."""
+def unchanged(call: Call, found: Json) -> bool:
+    """Whether a reader has what it asks for already, by the generations that it says it knows."""
+    known, meta = call.one("ifGenerationNotMatch"), call.one("ifMetagenerationNotMatch")
+    return bool((known and known == found.get("generation")) or (meta and meta == found["metageneration"]))
+
+
+def enabled(cloud: Cloud, bucket: str) -> None:
+    """Refuses a missing bucket, and one in whose project Cloud Storage is not enabled.
+
+    Raises:
+        Refusal: So it is.
+    """
     number = cloud.objects.bucket(bucket).get("projectNumber", "")
     cloud.projects.check(cloud.projects.by_id(f"projects/{number}").removeprefix("projects/"), "storage")
 
@@ -262,13 +242,15 @@ def content(call: Call, cloud: Cloud, found: Json) -> Response:
     headers = {
         "X-Goog-Generation": found["generation"],
         "X-Goog-Metageneration": found["metageneration"],
-        "X-Goog-Hash": f"crc32c={found['crc32c']},md5={found['md5Hash']}",
+        "X-Goog-Hash": hashes(found),
         "X-Goog-Storage-Class": found["storageClass"],
         "X-Goog-Stored-Content-Length": found["size"],
         "X-Goog-Stored-Content-Encoding": found.get("contentEncoding", "identity"),
         "ETag": f'"{found["etag"]}"',
-        "Last-Modified": _http_date(found["updated"]),
+        "Last-Modified": format_datetime(datetime.fromisoformat(found["updated"]), usegmt=True),
         "Accept-Ranges": "bytes",
+        **{header: found[field] for field, header in SENT.items() if field in found},
+        **{f"X-Goog-Meta-{key}": value for key, value in found.get("metadata", {}).items() if HEADER_NAME.fullmatch(key)},
     }
     first, last, status = 0, size - 1, 200
     if match := re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", call.headers.get("range", "")):
@@ -281,18 +263,23 @@ def content(call: Call, cloud: Cloud, found: Json) -> Response:
         status = 206
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
     length = last - first + 1
-    body: bytes | AsyncIterator[bytes] = b"".join(blocks(path, first, last)) if length <= BLOCK * 8 else _stream(path, first, last)
     headers["Content-Length"] = str(length)
+    body: bytes | AsyncIterator[bytes] = b""
+    if call.http != "HEAD":
+        body = b"".join(blocks(path, first, last)) if length <= SMALL_BYTES else _stream(path.open("rb"), first, length)
     return Response(body, status, headers, found.get("contentType", "application/octet-stream"))
 
 
-async def _stream(path: Path, first: int, last: int) -> AsyncIterator[bytes]:
-    for block in blocks(path, first, last):
-        yield block
+async def _stream(file: BinaryIO, first: int, length: int) -> AsyncIterator[bytes]:
+    """Opened before it is read: what happens to the object meanwhile does not change this answer."""
+    with file:
+        file.seek(first)
+        while length > 0 and (block := await asyncio.to_thread(file.read, min(BLOCK, length))):
+            length -= len(block)
+            yield block
 
 
-def _http_date(stamp: str) -> str:
-    from datetime import datetime
-    from email.utils import format_datetime
-
-    return format_datetime(datetime.fromisoformat(stamp), usegmt=True)
+def hashes(found: Json) -> str:
+    """The digests of an object as a header."""
+    md5 = f",md5={found['md5Hash']}" if "md5Hash" in found else ""
+    return f"crc32c={found['crc32c']}{md5}"

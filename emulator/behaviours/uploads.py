@@ -2,61 +2,99 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
+import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from emulator import discovery, validation
-from emulator.behaviours import Call, Json, Refusal, Response, at_start, route
-from emulator.behaviours.storage import content, existing, writable
-from emulator.engines.objects import INCOMING, digests
+from emulator.behaviours import BLOCK, Call, Json, Refusal, Response, at_start, route
+from emulator.behaviours.storage import existing, writable
+from emulator.engines.content import cut, digested
+from emulator.engines.journal import SESSIONS
+from emulator.engines.objects import INCOMING, SESSION_SECONDS
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
 HOSTS = r"(?:storage|www)\.googleapis\.com"
 PATH = r"/(?:resumable/)?upload/storage/v1/b/(?P<bucket>[^/]+)/o"
-OBJECT = r"/(?!storage/|upload/|download/|resumable/|batch)(?P<bucket>[^/]+)/(?P<object>.+)"
-SESSIONS = "uploads"
+NAME_BYTES = 1024
+RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18}|\*)|\*)/(\d{1,18}|\*)")
+DIGEST = re.compile(r"(md5|crc32c)=([A-Za-z0-9+/]+=*)")
+FIELDS = {"md5": "md5Hash", "crc32c": "crc32c"}
+BUSY: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+"""Sessions whose content is being written: one part after the other."""
 
 
 @at_start
 async def sweep(cloud: Cloud) -> None:
-    """Forgets the sessions whose content is gone: they were finished, or nobody went on with them for a week."""
-    cloud.objects.sweep()
-    for session, _ in cloud.store.of(SESSIONS).items():
-        if not (cloud.objects.folder / INCOMING / session).exists():
-            cloud.store.of(SESSIONS).remove(session)
+    """Forgets the sessions that nobody went on with for a week, and what requests left that a kill cut off."""
+    sessions = cloud.store.of(SESSIONS)
+    cloud.objects.sweep({session for session, _ in sessions.items()})
+    for session, kept in sessions.items():
+        old = time.time() - kept.get("begun", 0) > SESSION_SECONDS
+        if old if "finished" in kept else not (cloud.objects.folder / INCOMING / session).exists():
+            sessions.remove(session)
 
 
-@route(HOSTS, "POST", PATH, "storage.objects.create")
+@route(HOSTS, "POST", PATH, "storage.objects.create", takes_files=True)
 async def upload(call: Call, cloud: Cloud) -> Json | Response:
     """Begins or makes an upload."""
     if call.one("upload_id"):
         return await resume(call, cloud)
     kind = call.one("uploadType")
     if kind == "resumable":
-        return begin(call, cloud, _object(call.raw))
+        return begin(call, cloud, _object(next(call.blocks(), b"")))
+    bucket = call.params["bucket"]
     if kind == "multipart":
-        fields, data, content_type = parts(call.headers.get("content-type", ""), call.raw)
+        head, tail = _ends(call)
+        fields, first, end, content_type = parts(call.headers.get("content-type", ""), head, tail, call.size)
         fields.setdefault("contentType", content_type)
-        return store(call, cloud, fields, data)
-    return store(call, cloud, {"contentType": call.headers.get("content-type", "application/octet-stream")}, call.raw)
+        writable(call, cloud, bucket, _name(call, fields))
+        if call.file is None:
+            return await store(call, cloud, bucket, _name(call, fields), fields, call.raw[first:end])
+        await asyncio.to_thread(cut, call.file, first, end)
+        return await store(call, cloud, bucket, _name(call, fields), fields, call.file)
+    fields = {"contentType": call.headers.get("content-type", "application/octet-stream"), **said(call)}
+    return await store(call, cloud, bucket, _name(call, fields), fields, call.file or call.raw)
 
 
-def store(call: Call, cloud: Cloud, fields: Json, data: bytes) -> Json:
-    """Makes an object of one request's content.
+async def store(call: Call, cloud: Cloud, bucket: str, name: str, fields: Json, content: bytes | Path, session: str = "") -> Json:
+    """Makes an object of what has arrived.
+
+    Args:
+        call: Its preconditions are held against the object as it is when everything has been read.
+        cloud: The cloud.
+        bucket: Of the object.
+        name: Of the object.
+        fields: Metadata; the content must have the digests in it.
+        content: Bytes, or a file that is moved in place.
+        session: The upload that ends with this.
 
     Raises:
         Refusal: Metadata or preconditions do not hold, or the content is not what its digest says.
     """
-    bucket, name = call.params["bucket"], _name(call, fields)
     writable(call, cloud, bucket, name)
-    file = cloud.objects.incoming()
-    file.write_bytes(data)
-    return _checked(cloud, bucket, name, file, fields)
+    digests = digested(content) if isinstance(content, bytes) else await asyncio.to_thread(digested, content)
+    for field, found in zip(("md5Hash", "crc32c"), digests, strict=True):
+        if fields.get(field, found) != found:
+            message = f"Provided {field} {fields[field]!r} doesn't match calculated {found!r}: send it again."
+            raise Refusal(400, "INVALID_ARGUMENT", message)
+    # From here on nothing is awaited: no other write comes between the preconditions and this one.
+    writable(call, cloud, bucket, name)
+    return cloud.objects.put(bucket, name, content, fields, digests, session)
+
+
+def said(call: Call) -> Json:
+    """The digests that a request's headers say its content has."""
+    found = {FIELDS[kind]: digest for kind, digest in DIGEST.findall(call.headers.get("x-goog-hash", ""))}
+    return {**found, **({"md5Hash": call.headers["content-md5"]} if "content-md5" in call.headers else {})}
 
 
 def begin(call: Call, cloud: Cloud, fields: Json) -> Response:
@@ -65,101 +103,125 @@ def begin(call: Call, cloud: Cloud, fields: Json) -> Response:
     writable(call, cloud, bucket, name)
     fields.setdefault("contentType", call.headers.get("x-upload-content-type", "application/octet-stream"))
     session = uuid.uuid4().hex
-    file = cloud.objects.folder / INCOMING / session
-    file.touch()
     conditions = {key: values for key, values in call.query.items() if key.startswith("if")}
-    cloud.store.of(SESSIONS).put(session, "Upload", {"bucket": bucket, "name": name, "fields": fields, "conditions": conditions})
+    kept = {"bucket": bucket, "name": name, "fields": fields, "conditions": conditions, "begun": time.time()}
+    (cloud.objects.folder / INCOMING / session).touch()
+    cloud.store.of(SESSIONS).put(session, "Upload", kept)
     # In the session's address the host is the one that the client reached.
     address = f"https://{call.host}/upload/storage/v1/b/{bucket}/o?uploadType=resumable&upload_id={session}"
     return Response.of({}, 200, {"Location": address, "X-GUploader-UploadID": session})
 
 
-@route(HOSTS, "PUT", PATH, "storage.objects.create")
+@route(HOSTS, "PUT", PATH, "storage.objects.create", takes_files=True)
 async def resume(call: Call, cloud: Cloud) -> Json | Response:
     """Takes a part of a session's content, or says how much has arrived (`bytes */*`)."""
     session = call.one("upload_id")
+    lock = BUSY.setdefault(session, asyncio.Lock())
+    async with lock:
+        return await _part(call, cloud, session)
+
+
+async def _part(call: Call, cloud: Cloud, session: str) -> Json | Response:
     kept = cloud.store.of(SESSIONS).get(session)
-    file = cloud.objects.folder / INCOMING / session
-    if kept is None or not re.fullmatch(r"[0-9a-f]{32}", session):
+    if kept is None or "fields" not in kept or not re.fullmatch(r"[0-9a-f]{32}", session):
         raise Refusal(404, "NOT_FOUND", "There is no such upload session: it is finished, cancelled, or over a week old.")
     if "finished" in kept:
-        return existing(call, cloud, kept["bucket"], kept["name"])
-    match = re.fullmatch(r"bytes (?:(\d{1,18})-(\d{1,18}|\*)|\*)/(\d{1,18}|\*)", call.headers.get("content-range", ""))
+        return existing(replace(call, query={}), cloud, kept["bucket"], kept["name"])
+    file = cloud.objects.folder / INCOMING / session
     have = file.stat().st_size if file.exists() else 0
-    total = match[3] if match else str(len(call.raw))
+    match = RANGE.fullmatch(call.headers.get("content-range", ""))
+    total = match[3] if match else str(call.size)
     if match is None or match[1] is not None:
         start = int(match[1]) if match else 0
-        if start > have:
-            raise Refusal(400, "INVALID_ARGUMENT", f"The upload has {have} bytes; a part that starts at {start} would leave a hole.")
-        with file.open("r+b") as target:
-            target.seek(start)
-            target.truncate()
-            target.write(call.raw)
-        have = start + len(call.raw)
+        size = call.size
+        _check_part(match, size, start, have)
+        if call.file is not None and have == 0:
+            os.replace(call.file, file)
+        elif call.file is not None:
+            await asyncio.to_thread(_append, call, file, have - start)
+        else:
+            _append(call, file, have - start)
+        have = max(have, start + size)
         # `0-*/*`: all of it, of a length that nobody said.
         if total == "*" and match is not None and match[2] == "*":
             total = str(have)
     if total == "*" or have < int(total):
         return Response(b"", 308, {"Range": f"bytes=0-{have - 1}"} if have else {})
-    checked = replace(call, query=kept["conditions"])
-    writable(checked, cloud, kept["bucket"], kept["name"])
-    resource = _checked(cloud, kept["bucket"], kept["name"], file, kept["fields"])
-    cloud.store.of(SESSIONS).put(session, "Upload", {**kept, "finished": True})
-    return resource
+    if have > int(total):
+        raise Refusal(400, "INVALID_ARGUMENT", f"The upload has {have} bytes, more than the {total} that it should have. Begin another.")
+    kept["fields"] |= said(call)
+    try:
+        return await store(replace(call, query=kept["conditions"]), cloud, kept["bucket"], kept["name"], kept["fields"], file, session)
+    except Refusal:
+        # What does not hold now never will.
+        cloud.objects.abandon(session)
+        raise
+
+
+def _check_part(match: re.Match[str] | None, size: int, start: int, have: int) -> None:
+    if start > have:
+        raise Refusal(400, "INVALID_ARGUMENT", f"The upload has {have} bytes; a part that starts at {start} would leave a hole.")
+    if match is not None and match[2] != "*" and int(match[2]) - start + 1 != size:
+        raise Refusal(400, "INVALID_ARGUMENT", f"The part {match[0]!r} should not have {size} bytes. Nothing of it was kept.")
+
+
+def _append(call: Call, file: Path, skip: int) -> None:
+    """Adds what is new of a part; what has been acknowledged is never written again."""
+    with file.open("ab") as target:
+        for block in call.blocks():
+            target.write(block[skip:])
+            skip = max(0, skip - len(block))
 
 
 @route(HOSTS, "DELETE", PATH)
 async def cancel(call: Call, cloud: Cloud) -> Response:
     """Gives a session up."""
     session = call.one("upload_id")
-    if cloud.store.of(SESSIONS).get(session) is not None:
-        cloud.store.of(SESSIONS).remove(session)
-        (cloud.objects.folder / INCOMING / session).unlink(missing_ok=True)
+    if (kept := cloud.store.of(SESSIONS).get(session)) is not None and "fields" in kept:
+        cloud.objects.abandon(session)
     return Response(b"", 499)
 
 
-@route(r"storage\.googleapis\.com", "GET", OBJECT, "storage.objects.get")
-async def read(call: Call, cloud: Cloud) -> Response:
-    """Reads an object through the XML API, as Go's client and signed addresses do."""
-    return content(call, cloud, existing(call, cloud, call.params["bucket"], call.params["object"]))
+def _ends(call: Call) -> tuple[bytes, bytes]:
+    """The first and the last bytes of a body: all of it where it is small."""
+    if call.file is None:
+        return call.raw, call.raw
+    with call.file.open("rb") as file:
+        head = file.read(BLOCK)
+        file.seek(-BLOCK, os.SEEK_END)
+        return head, file.read()
 
 
-@route(r"storage\.googleapis\.com", "HEAD", OBJECT, "storage.objects.get")
-async def head(call: Call, cloud: Cloud) -> Response:
-    """As `read`, for the headers alone."""
-    return content(call, cloud, existing(call, cloud, call.params["bucket"], call.params["object"]))
+def parts(content_type: str, head: bytes, tail: bytes, size: int) -> tuple[Json, int, int, str]:
+    """What a `multipart/related` body holds.
 
+    Args:
+        content_type: Names the boundary.
+        head: The first bytes of the body: the metadata, and the head of the content.
+        tail: The last bytes of the body.
+        size: Bytes of the body.
 
-@route(r"storage\.googleapis\.com", "PUT", OBJECT, "storage.objects.create")
-async def write(call: Call, cloud: Cloud) -> Response:
-    """Writes an object through the XML API, as signed addresses do."""
-    fields = {"contentType": call.headers.get("content-type", "application/octet-stream")}
-    bucket, name = call.params["bucket"], call.params["object"]
-    writable(call, cloud, bucket, name)
-    resource = cloud.objects.put(bucket, name, call.raw, fields)
-    return Response(b"", 200, {"ETag": f'"{resource["etag"]}"', "X-Goog-Generation": resource["generation"]})
-
-
-def parts(content_type: str, raw: bytes) -> tuple[Json, bytes, str]:
-    """Metadata, content and the content's type of a `multipart/related` body.
+    Returns:
+        The metadata, where the content begins and where it ends, and the content's type.
 
     Raises:
         Refusal: It is none.
     """
     match = re.search(r'boundary="?([^";]+)', content_type)
-    boundary = b"--" + match[1].encode() if match else b""
-    pieces = raw.split(boundary, 2) if match else []
-    end = raw.rfind(boundary) if match else -1
-    if len(pieces) < 3 or end < 0:
+    boundary = b"--" + match[1].encode("latin-1", "replace") if match else b""
+    pieces = head.split(boundary, 2) if match else []
+    end = tail.rfind(boundary) + size - len(tail) if match else -1
+    begin = len(head) - len(pieces[-1]) if len(pieces) == 3 else size
+    if end < begin or tail.rfind(boundary) < 0:
         raise Refusal(400, "INVALID_ARGUMENT", "A multipart upload needs two parts: metadata and content.")
-    begin = len(raw) - len(pieces[2])
-    metadata, media = pieces[1], raw[begin:end]
+    metadata, media = pieces[1], pieces[2]
     # gcsfs separates by a bare line feed.
     line = b"\r\n" if media.startswith(b"\r\n") else b"\n"
-    head, _, data = media.partition(line * 2)
-    typed = re.search(rb"content-type: *([^\r\n]+)", head, re.I)
+    described, blank, _ = media.partition(line * 2)
+    typed = re.search(rb"content-type: *([^\r\n]+)", described, re.I)
     kind = typed[1].decode("latin-1") if typed else "application/octet-stream"
-    return _object(metadata.partition(line * 2)[2]), data[: -len(line)], kind
+    first = min(begin + len(described) + len(blank), end)
+    return _object(metadata.partition(line * 2)[2]), first, max(first, end - len(line)), kind
 
 
 def _object(raw: bytes) -> Json:
@@ -171,18 +233,6 @@ def _object(raw: bytes) -> Json:
 
 def _name(call: Call, fields: Json) -> str:
     name = call.one("name") or fields.get("name", "")
-    if not name or len(name.encode()) > 1024:
-        raise Refusal(400, "INVALID_ARGUMENT", "An object needs a name of 1 to 1024 bytes.", reason="required")
+    if not name or len(name.encode()) > NAME_BYTES:
+        raise Refusal(400, "INVALID_ARGUMENT", f"An object needs a name of 1 to {NAME_BYTES} bytes.", reason="required")
     return str(name)
-
-
-def _checked(cloud: Cloud, bucket: str, name: str, file: Path, fields: Json) -> Json:
-    """Moves a file in place, unless it is not what the metadata's digests say."""
-    wanted = {key: fields[key] for key in ("md5Hash", "crc32c") if fields.get(key)}
-    if wanted:
-        md5, crc32c = digests(file)
-        for key, value in (("md5Hash", md5), ("crc32c", crc32c)):
-            if wanted.get(key, value) != value:
-                file.unlink()
-                raise Refusal(400, "INVALID_ARGUMENT", f"Provided {key} {wanted[key]!r} doesn't match calculated {value!r}: send it again.")
-    return cloud.objects.put(bucket, name, file, fields)

@@ -10,7 +10,9 @@ from urllib.parse import urlencode
 
 from emulator.console.markup import Markup, element, join, size
 from emulator.console.parts import LONGEST, NothingThere, Query, code, last, linked
-from emulator.engines.objects import FILE, key, split
+from emulator.engines.journal import key
+from emulator.engines.object_resource import FILE
+from emulator.engines.objects import split
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.console.markup import Child, Markup, element, join, link, moment, section, size, table
 from emulator.console.parts import PAGE, NothingThere, Query, last, linked, number, pages, properties
 from emulator.console.previews import found, preview
-from emulator.engines.objects import key
+from emulator.engines.journal import key
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud

@@ -33,21 +33,24 @@ def write(cloud: Cloud, entries: Iterable[Json]) -> None:
         entries: `LogEntry`s, each with its `logName`.
     """
     counted: dict[str, set[str]] = {}
+    metrics: dict[str, list[Json]] = {}
     for entry in entries:
         stamp = now()
         full = {"insertId": uuid.uuid4().hex, "timestamp": stamp, "resource": {"type": "global"}, **entry, "receiveTimestamp": stamp}
         cloud.store.of(ENTRIES).put(f"{full['logName']}/{stamp}-{full['insertId']}", "LogEntry", full)
         project = full["logName"].partition("/logs/")[0]
-        if found := _count(cloud, project, full):
+        if project not in metrics:
+            metrics[project] = cloud.store.of("logging").list(f"{project}/metrics")
+        if found := _count(cloud, project, metrics[project], full):
             counted.setdefault(project, set()).update(found)
     for project, types in counted.items():
         cloud.alerts.written(project, types, time.time())
 
 
-def _count(cloud: Cloud, project: str, entry: Json) -> set[str]:
+def _count(cloud: Cloud, project: str, metrics: list[Json], entry: Json) -> set[str]:
     """Counts an entry; types of the metrics that it was counted for."""
     counted = set()
-    for metric in cloud.store.of("logging").list(f"{project}/metrics"):
+    for metric in metrics:
         try:
             fits = not metric.get("disabled") and filters.select([entry], metric.get("filter", ""))
         except Refusal as refusal:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from emulator import filters
 from emulator.behaviours import Refusal
 from emulator.clock import now
+from emulator.store import opened
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -44,10 +44,7 @@ class Messages:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._kept = cloud.store.of("pubsub")
-        self._database = sqlite3.connect(cloud.state / "messages.db", isolation_level=None)
-        self._database.execute("pragma journal_mode=wal")
-        self._database.execute("pragma synchronous=normal")
-        self._database.executescript(TABLES)
+        self._database = opened(cloud.state / "messages.db", TABLES)
         self._arrivals: dict[str, asyncio.Event] = {}
         cloud.at_end(self._close)
 

@@ -6,21 +6,23 @@ by `adopt`. The file is the truth: where it differs from what the store says, it
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import os
 import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
-from urllib.parse import quote
+from typing import Any, BinaryIO
 
 from emulator.behaviours import Refusal
 from emulator.clock import etag, now
-from emulator.engines.generations import Generations
+from emulator.engines import retention
+from emulator.engines.changes import ARCHIVE, DELETE, FINALIZE, UPDATE, Changes
+from emulator.engines.content import Digests, digested, joined
+from emulator.engines.generations import Generations, softened
+from emulator.engines.journal import SESSIONS, Journal, key
+from emulator.engines.object_resource import FILE, GIVEN, checked, copied, made, missing, shown
 from emulator.store import Store
 from emulator.validation import SURROGATE
 
@@ -29,11 +31,10 @@ Json = dict[str, Any]
 INCOMING = ".incoming"
 ODD = ".odd"
 """Objects whose names cannot be paths (`a` beside `a/b`, `a//b`, `..`) lie here under a digest of their name."""
-BLOCK = 1 << 20
 BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
-KEPT_IN_COPIES = ("contentType", "metadata", "cacheControl", "contentDisposition", "contentEncoding", "contentLanguage")
-FILE = "_file"
-"""Where the object's file is and how it was when last looked at; kept in the store, never shown."""
+SESSION_SECONDS = 7 * 86400
+"""How long an upload may take."""
+LISTED = 1000
 
 
 class Objects:
@@ -46,9 +47,13 @@ class Objects:
 
     def __init__(self, folder: Path, store: Store) -> None:
         self.folder = folder.resolve()
+        self._store = store
         self._kept = store.of("storage")
+        self._sessions = store.of(SESSIONS)
         self.older = Generations(self.folder, store)
+        self.changes = Changes(store)
         (folder / INCOMING).mkdir(parents=True, exist_ok=True)
+        self._journal = Journal(self.folder, store, self.older, self.changes)
 
     def bucket(self, bucket: str) -> Json:
         """The bucket.
@@ -66,7 +71,9 @@ class Objects:
         """A new file into which content may be written before `put` moves it in place."""
         return self.folder / INCOMING / uuid.uuid4().hex
 
-    def put(self, bucket: str, name: str, content: bytes | Path, metadata: Json | None = None) -> Json:
+    def put(
+        self, bucket: str, name: str, content: bytes | Path, metadata: Json | None = None, digests: Digests | None = None, session: str = ""
+    ) -> Json:
         """Creates or replaces an object.
 
         Args:
@@ -74,30 +81,51 @@ class Objects:
             name: The object's name.
             content: The bytes, or a file that is moved in place.
             metadata: Fields of the object resource: `contentType`, `metadata`, …
+            digests: Of the content, where they are known already; an empty MD5 is not shown.
+            session: The upload that ends with this, which is marked as finished at the same moment.
 
         Returns:
             The object resource.
+
+        Raises:
+            Refusal: The bucket is missing, or a hold or a retention protects the object that would be replaced.
         """
-        owner = self.bucket(bucket)
+        owner, before = self.bucket(bucket), self._known(bucket, name)
+        if before is not None and not _versioned(owner):
+            retention.check(owner, before)
         source = content if isinstance(content, Path) else self.incoming()
         if isinstance(content, bytes):
             source.write_bytes(content)
-        self._archive(owner, name)
         target = self._place(bucket, name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(source, target)
-        return self._describe(bucket, name, target, {"storageClass": owner.get("storageClass", "STANDARD"), **(metadata or {})})
+        digests = digests or digested(source)
+        body = made(owner, name, before, source, self._relative(target), metadata or {}, digests)
+        older, event = self._superseded(owner, before, _versioned(owner))
+        move, gone, events = [self._relative(source), self._relative(target)], [], [[FINALIZE, shown(body), {}]]
+        if before is not None:
+            events = [[FINALIZE, shown(body), {"overwroteGeneration": before["generation"]}]]
+            events.append([event, shown(older or before), {"overwrittenByGeneration": body["generation"]}])
+            gone = [before[FILE]["path"]] if before[FILE]["path"] != move[1] else []
+        self._journal.apply(bucket, name, live=body, older=older, move=move, gone=gone, events=events, session=session)
+        return shown(body)
 
     def copy(self, source: Json, bucket: str, name: str, metadata: Json | None = None) -> Json:
         """Makes an object with the content of another, and with its metadata where `metadata` says nothing else."""
         file = self.incoming()
-        with file.open("wb") as target:
-            target.writelines(blocks(self.path(source["bucket"], source["name"], source["generation"])))
-        kept = {field: source[field] for field in KEPT_IN_COPIES if field in source}
-        return self.put(bucket, name, file, {**kept, **(metadata or {})})
+        with self.open(source) as content:
+            digests = joined([content], file)
+        return self.put(bucket, name, file, {**copied(source), **(metadata or {})}, digests)
+
+    def open(self, resource: Json) -> BinaryIO:
+        """The content of a generation, which can be read to its end whatever happens to the object."""
+        return self.path(resource["bucket"], resource["name"], resource["generation"]).open("rb")
 
     def get(self, bucket: str, name: str, generation: str = "") -> Json | None:
         """The object resource, or none; of the live generation where none is named."""
+        found = self._known(bucket, name, generation)
+        return shown(found) if found is not None else None
+
+    def _known(self, bucket: str, name: str, generation: str = "") -> Json | None:
+        """As `get`, with what is not shown."""
         live = self._live(bucket, name)
         if not generation or (live and live["generation"] == generation):
             return live
@@ -109,9 +137,9 @@ class Objects:
         found = self._fresh(bucket, name, path, kept) if path is not None and path.is_file() else None
         if found is None:
             if kept:
-                self._kept.remove(key(bucket, name))
+                self._journal.apply(bucket, name, events=[[DELETE, shown(kept), {}]])
             return None
-        return shown(found)
+        return found
 
     def file(self, bucket: str, name: str = "") -> Path | None:
         """The file or folder, which need not exist, that carries the object's name; none where no file below the bucket's folder can."""
@@ -126,13 +154,10 @@ class Objects:
         Raises:
             Refusal: There is no such object.
         """
-        found = self.get(bucket, name, generation)
+        found = self._known(bucket, name, generation)
         if found is None:
-            raise Refusal(404, "NOT_FOUND", f"No such object: {bucket}/{name}")
-        if "timeDeleted" in found:
-            return self.older.path(found)
-        kept = self._kept.get(key(bucket, name)) or {}
-        return self.folder / str(kept[FILE]["path"])
+            raise missing(bucket, name)
+        return self.older.path(found) if "timeDeleted" in found else self.folder / str(found[FILE]["path"])
 
     def read(self, bucket: str, name: str, first: int = 0, last: int | None = None) -> bytes:
         """The object's bytes from `first` to `last`, both included."""
@@ -140,30 +165,70 @@ class Objects:
             file.seek(first)
             return file.read() if last is None else file.read(last - first + 1)
 
-    def update(self, bucket: str, name: str, fields: Json) -> Json:
-        """Writes metadata; content and generation stay."""
-        self.path(bucket, name)
-        kept = self._kept.get(key(bucket, name)) or {}
-        changed = {**kept, **fields, "metageneration": str(int(kept["metageneration"]) + 1), "updated": now(), "etag": etag()}
-        return shown(self._kept.put(key(bucket, name), "Object", {field: value for field, value in changed.items() if value is not None}))
+    def update(self, bucket: str, name: str, fields: Json, generation: str = "") -> Json:
+        """Writes metadata, of the live generation where none is named; content and generation stay, and none clears a field."""
+        before = self._known(bucket, name, generation)
+        if before is None:
+            raise missing(bucket, name)
+        stamp = now()
+        changed = {**before, **checked(fields), "metageneration": str(int(before["metageneration"]) + 1), "updated": stamp, "etag": etag()}
+        if before.get("eventBasedHold") and not changed.get("eventBasedHold"):
+            changed[retention.RELEASED] = stamp
+        changed = {field: value for field, value in changed.items() if value is not None}
+        with self._store.transaction():
+            if "timeDeleted" in changed:
+                self.older.put(changed)
+            else:
+                self._kept.put(key(bucket, name), "Object", changed)
+            self.changes.add(UPDATE, shown(changed), {})
+        self.changes.deliver()
+        return shown(changed)
+
+    def check_deletion(self, bucket: str, name: str) -> None:
+        """Refuses what `delete` would refuse.
+
+        Raises:
+            Refusal: A hold or a retention protects the live generation.
+        """
+        owner, found = self.bucket(bucket), self._known(bucket, name)
+        if found is not None and not _versioned(owner):
+            retention.check(owner, found)
 
     def delete(self, bucket: str, name: str, generation: str = "") -> None:
-        """Removes an object, if it is there, and the folders that it leaves empty; a generation that is named, for good."""
-        if generation and (older := self.older.get(bucket, name, generation)):
-            self.older.remove(older)
+        """Removes an object, if it is there, and the folders that it leaves empty; a generation that is named is never kept as a version.
+
+        Raises:
+            Refusal: A hold or a retention protects it.
+        """
+        owner = self._kept.get(f"b/{bucket}") or {}
+        found = self._known(bucket, name, generation)
+        if found is None:
             return
-        if not generation and (owner := self._kept.get(f"b/{bucket}")):
-            self._archive(owner, name)
-        kept = self._kept.get(key(bucket, name))
-        path = self.folder / kept[FILE]["path"] if kept else self._plain(bucket, name)
-        # The file first: a kill in between must not leave a file that becomes an object again.
-        if path is not None and path.is_file():
-            path.unlink()
-            for parent in path.parents:
-                if parent == self.folder / bucket or any(parent.iterdir()):
-                    break
-                parent.rmdir()
-        self._kept.remove(key(bucket, name))
+        versioned = _versioned(owner) and not generation
+        if not versioned:
+            retention.check(owner, found)
+        if "timeDeleted" in found:
+            soft = softened(owner, found)
+            with self._store.transaction():
+                self.changes.add(DELETE, shown(soft or found), {})
+                if soft:
+                    self.older.put(soft)
+            if not soft:
+                self.older.remove(found)
+            self.changes.deliver()
+            return
+        older, event = self._superseded(owner, found, versioned)
+        self._journal.apply(bucket, name, older=older, gone=[found[FILE]["path"]], events=[[event, shown(older or found), {}]])
+
+    def restore(self, soft: Json, content: Path, digests: Digests) -> Json:
+        """Makes a soft-deleted generation live again, as a new one with the same metadata.
+
+        Args:
+            soft: The generation, which stays as it is until its retention ends.
+            content: A copy of its content.
+            digests: Of the content.
+        """
+        return self.put(soft["bucket"], soft["name"], content, {field: soft[field] for field in GIVEN if field in soft}, digests)
 
     def adopt(self, bucket: str, prefix: str = "") -> list[Json]:
         """Makes objects of the files that a process wrote below `prefix`, which is a file or a folder."""
@@ -179,16 +244,29 @@ class Objects:
         shutil.rmtree(self.folder / bucket, ignore_errors=True)
         self.older.drop_bucket(bucket)
 
-    def sweep(self, age_seconds: float = 7 * 86400) -> None:
-        """Removes uploads that nobody finished within a week, as Google does."""
-        for file in (self.folder / INCOMING).iterdir():
-            if time.time() - file.stat().st_mtime > age_seconds:
-                file.unlink(missing_ok=True)
+    def sweep(self, sessions: Collection[str]) -> None:
+        """Removes what an earlier run left unfinished, except the uploads of `sessions` that are not older than a week."""
+        for path in (self.folder / INCOMING).iterdir():
+            if path.name in sessions and time.time() - path.stat().st_mtime <= SESSION_SECONDS:
+                continue
+            _remove(path)
 
-    def _archive(self, owner: Json, name: str) -> None:
-        """Keeps the live generation, where the bucket keeps versions and there is one."""
-        if owner.get("versioning", {}).get("enabled") and (live := self._live(owner["name"], name)):
-            self.older.archive(live, self.path(owner["name"], name))
+    def abandon(self, session: str) -> None:
+        """Forgets an upload with what has arrived of it."""
+        self._sessions.remove(session)
+        _remove(self.folder / INCOMING / session)
+
+    def _superseded(self, owner: Json, live: Json | None, versioned: bool) -> tuple[Json | None, str]:
+        """What is kept of a live generation that is replaced or deleted, its content linked already, and the event that tells of it."""
+        if live is None:
+            return None, ""
+        older = {**live, "timeDeleted": now()} if versioned else softened(owner, live)
+        if older is not None:
+            self.older.link(live, self.folder / live[FILE]["path"])
+        return older, ARCHIVE if versioned else DELETE
+
+    def _relative(self, path: Path) -> str:
+        return str(path).removeprefix(f"{self.folder}/")
 
     def _plain(self, bucket: str, name: str) -> Path | None:
         """The file that carries the object's name; none where the name is no path."""
@@ -216,77 +294,36 @@ class Objects:
             return kept
         if not self._is_inside(path):
             return None
-        return self._describe(bucket, name, path, {"storageClass": self.bucket(bucket).get("storageClass", "STANDARD")})
-
-    def _describe(self, bucket: str, name: str, path: Path, metadata: Json) -> Json:
-        """Hashes the file and stores what is known of the object; the next generation of one that exists."""
-        status = path.stat()
-        md5, crc32c = digests(path)
-        # Generations are times in microseconds at Google; only their order matters.
-        before = self._kept.get(key(bucket, name))
-        generation = str(max(time.time_ns() // 1000, int(before["generation"]) + 1 if before else 0))
-        stamp = now()
-        address = f"b/{bucket}/o/{quote(name, safe='')}"
-        body = {
-            "kind": "storage#object",
-            "id": f"{bucket}/{name}/{generation}",
-            "selfLink": f"https://www.googleapis.com/storage/v1/{address}",
-            "mediaLink": f"https://storage.googleapis.com/download/storage/v1/{address}?generation={generation}&alt=media",
-            "contentType": "application/octet-stream",
-            **metadata,
-            "name": name,
-            "bucket": bucket,
-            "generation": generation,
-            "metageneration": "1",
-            "size": str(status.st_size),
-            "md5Hash": md5,
-            "crc32c": crc32c,
-            "etag": etag(),
-            "timeCreated": stamp,
-            "updated": stamp,
-            "timeStorageClassUpdated": stamp,
-            "timeFinalized": stamp,
-            FILE: {"path": path.relative_to(self.folder).as_posix(), "size": status.st_size, "time": status.st_mtime_ns},
-        }
-        return shown(self._kept.put(key(bucket, name), "Object", body))
+        body = made(self.bucket(bucket), name, kept, path, self._relative(path), {}, digested(path))
+        events: list[Any] = [[FINALIZE, shown(body), {"overwroteGeneration": kept["generation"]} if kept else {}]]
+        if kept:
+            # Written over from outside: of what was there, only the memory is left.
+            events.append([DELETE, shown(kept), {"overwrittenByGeneration": body["generation"]}])
+        self._journal.apply(bucket, name, live=body, events=events)
+        return body
 
     def list(self, bucket: str, prefix: str = "") -> list[Json]:
         """The objects whose names start with `prefix`, in order."""
+        return [found for name in self.names(bucket, prefix) if (found := self.get(bucket, name)) is not None]
+
+    def names(self, bucket: str, prefix: str = "", first: str = "") -> Iterator[str]:
+        """Names that start with `prefix`, from `first` on, in order; of some, the file may be gone."""
         start = len(key(bucket, ""))
-        names = [name[start:] for name, _ in self._kept.starting(key(bucket, prefix), "Object")]
-        return [found for name in names if (found := self.get(bucket, name)) is not None]
+        begin, end = key(bucket, max(prefix, first)), key(bucket, prefix) + "\U0010ffff"
+        while found := self._kept.names(begin, end, LISTED):
+            yield from (name[start:] for name in found)
+            begin = found[-1] + "\0"
 
 
-def key(bucket: str, name: str) -> str:
-    """An object's name in the store."""
-    return f"b/{bucket}/o/{name}"
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
-def shown(resource: Json) -> Json:
-    """The object resource without what only this module needs."""
-    return {field: value for field, value in resource.items() if field != FILE}
-
-
-def digests(path: Path) -> tuple[str, str]:
-    """MD5 and CRC32C of a file, in base64 as Cloud Storage gives them."""
-    import google_crc32c
-
-    md5: Any = hashlib.md5(usedforsecurity=False)
-    crc32c: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
-    for block in blocks(path):
-        md5.update(block)
-        crc32c.update(block)
-    return base64.b64encode(md5.digest()).decode(), base64.b64encode(crc32c.digest()).decode()
-
-
-def blocks(path: Path, first: int = 0, last: int | None = None) -> Iterator[bytes]:
-    """A file's bytes from `first` to `last`, both included, block by block."""
-    left = path.stat().st_size - first if last is None else last - first + 1
-    with path.open("rb") as file:
-        file.seek(first)
-        while left > 0 and (block := file.read(min(BLOCK, left))):
-            left -= len(block)
-            yield block
+def _versioned(owner: Json) -> bool:
+    return bool(owner.get("versioning", {}).get("enabled"))
 
 
 def split(uri: str) -> tuple[str, str]:

@@ -37,7 +37,7 @@ def keep(objects: Objects, store: Store, model: Json) -> None:
     if not found:
         problem = f"The artifact folder {uri} holds no objects. Nothing was uploaded. Export the model there first."
         raise Refusal(400, "FAILED_PRECONDITION", problem)
-    store.of("storage").put(f"b/{BUCKET}", "Bucket", {"kind": "storage#bucket", "name": BUCKET, "storageClass": "STANDARD"})
+    _make_bucket(store)
     for one in found:
         below = one["name"].removeprefix(name).lstrip("/") or name.rpartition("/")[2]
         objects.copy(one, BUCKET, f"{_folder(model)}/artifacts/{below}")
@@ -57,6 +57,25 @@ def forget(objects: Objects, store: Store, model: Json) -> None:
     store.of(POLICIES).remove(_policy(model))
     for one in objects.list(BUCKET, f"{_folder(model)}/"):
         objects.delete(BUCKET, one["name"])
+
+
+def write(objects: Objects, store: Store, model: Json, name: str, content: bytes) -> None:
+    """Keeps a file that the service itself made for a version, such as what a tuning job learnt."""
+    _make_bucket(store)
+    objects.put(BUCKET, f"{_folder(model)}/{name}", content)
+
+
+def read(objects: Objects, model: Json, name: str) -> bytes:
+    """A file that `write` kept.
+
+    Raises:
+        Refusal: There is none.
+    """
+    return objects.read(BUCKET, f"{_folder(model)}/{name}")
+
+
+def _make_bucket(store: Store) -> None:
+    store.of("storage").put(f"b/{BUCKET}", "Bucket", {"kind": "storage#bucket", "name": BUCKET, "storageClass": "STANDARD"})
 
 
 def _folder(model: Json) -> str:

@@ -7,25 +7,29 @@ It is written out here because some clients need what servers do not give: Tenso
 from __future__ import annotations
 
 import asyncio
-import gzip
+import contextlib
 import re
 import socket
 import ssl
-import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 
 from emulator.behaviours import Refusal, Response
-from emulator.dispatch import Request
+from emulator.dispatch import Request, takes_files
+from emulator.gateway import bodies
 
 HEAD_LIMIT = 1 << 20
 READ_LIMIT = 1 << 22
 CHUNK = 1 << 16
+LINGER_SECONDS = 2.0
+"""How long a client that was refused may go on sending: one whose connection is cut while it sends never reads the answer."""
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 Answer = Callable[[Request], Awaitable[Response]]
 
 
-async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer, host: str) -> None:
+async def serve(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer, host: str, spool: bodies.Spool | None = None
+) -> None:
     """Answers the requests of one connection until it ends.
 
     Args:
@@ -33,22 +37,30 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answ
         writer: To the client.
         answer: Answers one request.
         host: Host of requests that name none.
+        spool: Makes the files for large bodies; without it, there are none.
     """
     try:
         while True:
             try:
                 head = await reader.readuntil(b"\r\n\r\n")
             except asyncio.LimitOverrunError:
-                await _write(writer, "GET", _refused(431, "The request's head is too large."), keep=False)
+                await _refuse(reader, writer, Refusal(431, "INVALID_ARGUMENT", "The request's head is too large."))
                 return
             try:
                 _acknowledge(writer)
-                request, keep = await _request(head, reader, writer, host)
-            except ValueError as error:
-                await _write(writer, "GET", _refused(400, f"Malformed request: {error}"), keep=False)
+                request, keep = await _request(head, reader, writer, host, spool)
+            except Refusal as refusal:
+                await _refuse(reader, writer, refusal)
                 return
-            response = await answer(request)
-            await _write(writer, request.http, response, keep)
+            except (ValueError, asyncio.LimitOverrunError) as error:
+                await _refuse(reader, writer, Refusal(400, "INVALID_ARGUMENT", f"Malformed request: {error}"))
+                return
+            try:
+                response = await answer(request)
+                await _write(writer, request.http, response, keep)
+            finally:
+                if request.file is not None:
+                    request.file.unlink(missing_ok=True)
             if not keep:
                 return
     except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError, TimeoutError):
@@ -65,7 +77,9 @@ def _acknowledge(writer: asyncio.StreamWriter) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
-async def _request(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> tuple[Request, bool]:
+async def _request(
+    head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, spool: bodies.Spool | None
+) -> tuple[Request, bool]:
     first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
     http, target, version = first.split(" ")
     headers: dict[str, str] = {}
@@ -74,31 +88,26 @@ async def _request(head: bytes, reader: asyncio.StreamReader, writer: asyncio.St
         if not colon:
             raise ValueError(f"header {line!r}")
         headers[name.strip().lower()] = value.strip()
-    if headers.get("expect", "").lower() == "100-continue":
-        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    if headers.get("transfer-encoding", "").lower() == "chunked":
-        body = await _chunks(reader)
-    else:
-        body = await reader.readexactly(int(headers.get("content-length", "0")))
-    if headers.get("content-encoding") == "gzip" and "json" in headers.get("content-type", ""):
-        try:
-            body = gzip.decompress(body)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"the body is no gzip: {error}") from error
     path, _, query = target.partition("?")
     named = headers.get("host", host).partition(":")[0]
+    filed = spool if takes_files(http, named, path) else None
+    size = bodies.length(headers)
+    bodies.admit(size or 0, filed)
+    if headers.get("expect", "").lower() == "100-continue":
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    body, file = await bodies.read(reader, size, filed)
+    if filed is None and headers.get("content-encoding") == "gzip" and "json" in headers.get("content-type", ""):
+        body = bodies.plain(body)
     keep = headers.get("connection", "").lower() != "close" and version == "HTTP/1.1"
-    return Request(http, named, path, query, headers, body), keep
+    return Request(http, named, path, query, headers, body, file), keep
 
 
-async def _chunks(reader: asyncio.StreamReader) -> bytes:
-    parts: list[bytes] = []
-    while True:
-        size = int((await reader.readuntil(b"\r\n")).partition(b";")[0], 16)
-        part = await reader.readexactly(size + 2)
-        if not size:
-            return b"".join(parts)
-        parts.append(part[:-2])
+async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, refusal: Refusal) -> None:
+    await _write(writer, "GET", Response.of(refusal.body(), refusal.status), keep=False)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while await reader.read(READ_LIMIT):
+                continue
 
 
 async def _write(writer: asyncio.StreamWriter, http: str, response: Response, keep: bool) -> None:
@@ -116,19 +125,26 @@ async def _write(writer: asyncio.StreamWriter, http: str, response: Response, ke
     lines = "".join(f"{name.title()}: {UNPRINTABLE.sub(' ', value)}\r\n" for name, value in headers.items())
     writer.write(f"HTTP/1.1 {response.status} {phrase}\r\n{lines}\r\n".encode("latin-1", "replace"))
     if http != "HEAD":
-        async for part in _pieces(body) if isinstance(body, bytes) else body:
-            if part:
-                writer.write(f"{len(part):x}\r\n".encode() + part + b"\r\n" if chunked else part)
-                await writer.drain()
+        async with _closing(_pieces(body) if isinstance(body, bytes) else body) as parts:
+            async for part in parts:
+                if part:
+                    writer.write(f"{len(part):x}\r\n".encode() + part + b"\r\n" if chunked else part)
+                    await writer.drain()
         if chunked:
             writer.write(b"0\r\n\r\n")
     await writer.drain()
 
 
+@contextlib.asynccontextmanager
+async def _closing(parts: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
+    """What a stream holds open is let go at once where the client leaves."""
+    try:
+        yield parts
+    finally:
+        if isinstance(parts, AsyncGenerator):
+            await parts.aclose()
+
+
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(body), READ_LIMIT):
         yield body[start : start + READ_LIMIT]
-
-
-def _refused(status: int, message: str) -> Response:
-    return Response.of(Refusal(status, "INVALID_ARGUMENT", message).body(), status)

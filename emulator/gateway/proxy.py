@@ -85,7 +85,7 @@ class Proxy:
         if transport.get_extra_info("ssl_object").selected_alpn_protocol() == "h2":
             await self._bridge.carry(reader, writer)
         else:
-            await http.serve(reader, writer, self._answer, host)
+            await http.serve(reader, writer, self._answer, host, self._cloud.objects.incoming)
 
     async def _plain(self, client: socket.socket, head: bytes) -> None:
         reader = asyncio.StreamReader(limit=http.READ_LIMIT)

@@ -43,6 +43,8 @@ class Command(Message):
     """Folder in which the process finds `gs://bucket/object` as `bucket/object`; empty where it reads no artifacts."""
     seconds: float | None = None
     """Time limit; None for a server."""
+    memory: int | None = None
+    """Bytes that it may hold; None where that is not limited."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ class Ended(Message):
     code: int
     """Exit code; negative is the signal that ended it."""
     reason: str
-    """`stopped`, `time limit`, `signal N`, or empty after a plain exit."""
+    """`stopped`, `time limit`, `memory limit of N MB`, `signal N`, or empty after a plain exit."""
     seconds: float
     cpu_seconds: float
     peak_mb: int

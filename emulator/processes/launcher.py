@@ -86,7 +86,11 @@ class Launcher:
 
     def receive(self, running: Running) -> None:
         """Read the command and fork, or read the wish to stop."""
-        data = running.connection.recv(1 << 20)
+        try:
+            data = running.connection.recv(1 << 20)
+        except ConnectionResetError:
+            # Closed with an answer unread: the asker was cancelled.
+            data = b""
         if not data:
             self.selector.unregister(running.connection)
             running.connection.close()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from emulator.processes.command import END, Command, Ended
 
@@ -29,6 +32,8 @@ DRAIN_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
 LINES = 100_000
 """Of one process; what it prints beyond them is dropped."""
+LOOK_SECONDS = 0.2
+"""Between two looks at the memory of a process that has a limit."""
 LONGEST_LINE = LONGEST_MESSAGE = 1 << 16
 logger = logging.getLogger(__name__)
 
@@ -196,14 +201,24 @@ class Supervisor:
     async def run(self, command: Command, log: Log) -> Ended:
         """Run a command to its end when a slot is free; a cancelled caller stops the process first."""
         async with self.slots:
-            process = await self.start(command, log)
-            ending = asyncio.create_task(process.wait())
-            try:
-                return await asyncio.shield(ending)
-            except asyncio.CancelledError:
-                process.stop()
-                await ending
-                raise
+            return await self.run_beside(command, log)
+
+    async def run_beside(self, command: Command, log: Log) -> Ended:
+        """As `run`, for a caller who holds a slot for all that he runs together: parts that wait for each other must not wait for slots."""
+        process = await self.start(command, log)
+        ending = asyncio.create_task(process.wait())
+        watching = asyncio.create_task(_watch(process.pid, command.memory)) if command.memory else None
+        try:
+            ended = await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            process.stop()
+            await ending
+            raise
+        finally:
+            if watching is not None:
+                watching.cancel()
+        exceeded = watching is not None and watching.done()
+        return replace(ended, reason=f"memory limit of {(command.memory or 0) // 10**6} MB") if exceeded else ended
 
     async def close(self) -> None:
         """End every process."""
@@ -221,6 +236,22 @@ async def _ended(process: asyncio.subprocess.Process, seconds: float) -> None:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+async def _watch(pid: int, limit: int) -> None:
+    """Kill a process and its group when it holds more than `limit` bytes; returns when it has."""
+    while _held(pid) <= limit:
+        await asyncio.sleep(LOOK_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _held(pid: int) -> int:
+    """Bytes of memory that a process holds; 0 when it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
 
 
 async def _hand_on(descriptor: int, log: Log) -> None:

@@ -14,6 +14,8 @@ class Handler(BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path != os.environ["AIP_PREDICT_ROUTE"]:
             self.answer(404, {"error": self.path})
+        elif "crash" in request["instances"]:
+            os._exit(3)
         elif "bad" in request["instances"]:
             self.answer(400, {"error": f"instance {request['instances'].index('bad')} is bad"})
         else:

@@ -70,6 +70,23 @@ def recorded(guarded: Guarded, permission: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["permission"] == permission]
 
 
+def test_every_call_is_logged_with_who_made_it_what_it_needed_and_how_it_ended(guarded: Guarded) -> None:
+    guarded.ask(SERVER, "GET", VERTEX, f"{LOCATION}/endpoints")
+    guarded.ask(E_MAIL, "GET", VERTEX, f"{LOCATION}/endpoints")
+    guarded.ask(SERVER, "GET", VERTEX, "/v1/nothing/of/the/kind")
+    guarded.ask("", "GET", STORAGE, f"/{BUCKET}/absent")
+    refused, granted, unknown, anonymous = (json.loads(line) for _, _, line in guarded.cloud.store.last_lines("requests", 4))
+    assert (refused["status"], refused["identity"], refused["method"]) == (403, SERVER, "aiplatform.projects.locations.endpoints.list")
+    needed = {"permission": "aiplatform.endpoints.list", "service": "aiplatform", "resource": LOCATION.removeprefix("/v1/")}
+    assert refused["permissions"] == [{**needed, "granted": ""}]
+    assert "aiplatform.endpoints.list" in refused["problem"]
+    assert granted["permissions"] == [{**needed, "granted": "owner of this machine"}]
+    assert granted["status"] == 200
+    assert "problem" not in granted
+    assert (unknown["status"], unknown["identity"], unknown["method"]) == (404, SERVER, "")
+    assert (anonymous["status"], anonymous["identity"], anonymous["method"]) == (401, "", "storage.read")
+
+
 def test_without_a_grant_a_call_is_refused_as_google_refuses_it(guarded: Guarded) -> None:
     status, answer = guarded.ask(SERVER, "GET", VERTEX, f"{LOCATION}/endpoints")
     error = answer["error"]
@@ -126,6 +143,17 @@ def test_nobody_runs_anything_as_an_identity_that_he_may_not_act_as(guarded: Gua
     guarded.ask(E_MAIL, "POST", "iam.googleapis.com", f"{accounts}/{trainer}:setIamPolicy", {"policy": policy})
     # What is left to refuse is the image, which nobody knows here.
     assert guarded.ask(pipelines, "POST", VERTEX, f"{LOCATION}/customJobs", job)[0] == 400
+
+
+def test_nobody_trains_as_an_identity_that_he_may_not_act_as_however_it_is_spelled(guarded: Guarded) -> None:
+    guarded.grant("roles/aiplatform.user", f"serviceAccount:{SERVER}")
+    for spelled in ("service_account", "serviceAccount"):
+        inputs = {spelled: f"trainer@{PROJECT}.iam.gserviceaccount.com", "worker_pool_specs": [{"container_spec": {"image_uri": "none"}}]}
+        task = "gs://google-cloud-aiplatform/schema/trainingjob/definition/custom_task_1.0.0.yaml"
+        body = {"displayName": "p", "trainingTaskDefinition": task, "trainingTaskInputs": inputs}
+        status, answer = guarded.ask(SERVER, "POST", VERTEX, f"{LOCATION}/trainingPipelines", body)
+        assert status == 403
+        assert "iam.serviceAccounts.actAs" in answer["error"]["message"]
 
 
 def test_an_identity_is_borrowed_by_whoever_may_make_its_tokens(guarded: Guarded) -> None:
@@ -278,3 +306,17 @@ def test_a_condition_on_an_objects_name_holds_for_uploads_that_name_it_in_their_
         assert guarded.ask(SERVER, "POST", STORAGE, path, body(f"{kind}/default.tflock"), **headers)[0] == 200
         assert guarded.ask(SERVER, "POST", STORAGE, path, body(f"{kind}/default.tfstate"), **headers)[0] == 403
         assert guarded.ask(SERVER, "POST", STORAGE, path, b"7", **headers)[0] == 403, "what is no metadata names nothing"
+
+
+def test_a_bucket_tells_its_changes_to_a_topic_only_where_cloud_storage_may_publish(guarded: Guarded) -> None:
+    topic = f"projects/{PROJECT}/topics/changes"
+    assert guarded.ask(E_MAIL, "PUT", "pubsub.googleapis.com", f"/v1/{topic}")[0] == 200
+    configuration = {"topic": f"//pubsub.googleapis.com/{topic}", "payload_format": "NONE"}
+    path = f"/storage/v1/b/{BUCKET}/notificationConfigs"
+    status, answer = guarded.ask(E_MAIL, "POST", STORAGE, path, configuration)
+    assert status == 403
+    agent = guarded.ask(E_MAIL, "GET", STORAGE, f"/storage/v1/projects/{PROJECT}/serviceAccount")[1]["email_address"]
+    assert agent in answer["error"]["message"]
+    guarded.grant("roles/pubsub.publisher", f"serviceAccount:{agent}")
+    assert guarded.ask(E_MAIL, "POST", STORAGE, path, configuration)[0] == 200
+    assert guarded.ask(SERVER, "GET", STORAGE, path)[0] == 403

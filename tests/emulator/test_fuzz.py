@@ -235,7 +235,7 @@ def hold(local: Local, seed: int, count: int) -> None:
         status = local.run(answered(local, request))
         assert status < 500, (status, request, local.cloud.store.last_lines(dispatch.FAULTS, 1))
     assert listing(local) <= before
-    folders = {path.name for path in (local.state / "objects").iterdir()} - {".incoming"}
+    folders = {path.name for path in (local.state / "objects").iterdir()} - {".incoming", ".older"}
     buckets = {name.removeprefix("b/") for name, body in local.cloud.store.of("storage").items("b", "Bucket")}
     assert folders <= buckets
 

@@ -64,10 +64,17 @@ def test_the_oldest_generation_goes_when_there_are_too_many_and_only_of_its_own_
     file.touch()
     with contextlib.closing(Store(tmp_path / "state.sqlite")) as store:
         older = Generations(tmp_path, store)
-        older.archive({"bucket": "b", "name": "o", "generation": "1"}, file)
+
+        def archive(name: str, generation: int) -> None:
+            resource = {"bucket": "b", "name": name, "generation": str(generation), "timeDeleted": "2026-01-01T00:00:00Z"}
+            older.link(resource, file)
+            older.put(resource)
+            older.trim("b", name)
+
+        archive("o", 1)
         for generation in range(1, KEPT + 3):
-            older.archive({"bucket": "b", "name": "other", "generation": str(generation)}, file)
-            older.archive({"bucket": "b", "name": "o2", "generation": str(generation)}, file)
+            archive("other", generation)
+            archive("o2", generation)
         assert older.get("b", "o", "1")
         assert older.get("b", "o2", "2") is None
         assert not older.path({"bucket": "b", "name": "o2", "generation": "2"}).exists()

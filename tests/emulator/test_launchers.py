@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -181,6 +183,24 @@ def test_source_that_was_edited_is_imported_anew_while_what_runs_goes_on(tmp_pat
         assert lines == ["old"]
 
     with_supervisor(tmp_path, work, ("word",))
+
+
+def test_who_leaves_without_reading_an_answer_takes_no_other_process_along(tmp_path: Path) -> None:
+    async def work(supervisor: Supervisor, run: Run) -> None:
+        control = await supervisor.launchers[()].ready()
+        for _ in range(20):
+            ours, theirs = socket.socketpair()
+            readable, writable = os.pipe()
+            socket.send_fds(control, [b"\n"], [theirs.fileno(), writable])
+            theirs.close()
+            os.close(writable)
+            ours.sendall(Command(form="program", arguments=["sleep", "60"], folder=str(tmp_path / "left"), environment={}).line())
+            select.select([ours], [], [])
+            ours.close()
+            os.close(readable)
+        assert (await run("program", "true"))[0].code == 0
+
+    with_supervisor(tmp_path, work)
 
 
 def test_a_flood_of_output_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

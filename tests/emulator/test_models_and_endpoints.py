@@ -242,13 +242,6 @@ def test_custom_jobs_run_with_the_variables_of_vertex_ai(local: Local, tmp_path:
 
 
 def test_a_job_that_nothing_would_run_is_not_said_to_have_succeeded(local: Local) -> None:
-    model, _ = uploaded(local)
-    body = {
-        "displayName": "b",
-        "model": model,
-        "inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": ["gs://a/b"]}},
-        "outputConfig": {"predictionsFormat": "jsonl", "gcsDestination": {"outputUriPrefix": "gs://a/c"}},
-    }
-    status, answer = local.call("POST", "batchPredictionJobs", body)
+    status, answer = local.call("POST", "nasJobs", {"displayName": "n", "nasJobSpec": {}})
     assert status == 400
     assert "not emulated" in answer["error"]["message"]

@@ -89,6 +89,24 @@ def sleep(path: str) -> None:
 
 
 @component
+def hoard(megabytes: int) -> int:
+    import time
+
+    held = bytearray(megabytes * 10**6)
+    for at in range(0, len(held), 4096):
+        held[at] = 1
+    time.sleep(2)
+    return len(held)
+
+
+@component
+def once(path: str) -> int:
+    with open(path, "a") as file:
+        file.write("ran ")
+    return 1
+
+
+@component
 def note(path: str, status: PipelineTaskFinalStatus) -> None:
     with open(path, "w") as file:
         file.write(f"{status.state} {status.pipeline_task_name} {status.error_message}")
@@ -358,36 +376,62 @@ def test_steps_are_led_to_the_cloud_and_know_their_project(local: "Local", tmp_p
     assert found[1:] == ["acme-test", "europe-west4"]
 
 
-def test_a_job_that_a_stop_cut_off_has_failed_and_runs_again_from_the_cache(local: "Local", tmp_path: Path) -> None:
+def test_a_job_that_a_stop_cut_off_goes_on_where_it_stood(local: "Local", tmp_path: Path) -> None:
     @dsl.pipeline
-    def interrupted(path: str) -> None:
-        sleep(path=path).after(add(a=1000))
+    def interrupted(path: str, log: str) -> None:
+        made = once(path=log).set_caching_options(False)
+        with dsl.ParallelFor([1, 2]) as item:
+            add(a=item, b=made.output)
+        fail(message="before").set_caching_options(False)
+        sleep(path=path).set_caching_options(False)
 
     spec = specification(interrupted, tmp_path)
-    started = tmp_path / "started"
+    started, ran = tmp_path / "started", tmp_path / "ran"
+    ended_before = ("once", "for-loop-2.for-loop-2-1.add", "fail")
 
     async def work() -> str:
-        name = await submitted(local, spec, {"path": str(started)})
+        name = await submitted(local, spec, {"path": str(started), "log": str(ran)})
         while not (started.exists() and started.read_text()):
             await asyncio.sleep(0.01)
+        found: dict[str, Any] = {}
+        while not all("endTime" in found.get(path, {}) for path in ended_before):
+            await asyncio.sleep(0.01)
+            found = tasks((await local.ask("GET", name))[1])
         return name
 
     name = local.run(work())
+    before = tasks(local.call("GET", name)[1])
     local.restart()
-    _, job = local.call("GET", name)
-    assert job["state"] == "PIPELINE_STATE_FAILED"
-    assert "Submit it again" in job["error"]["message"]
-    assert not Path(f"/proc/{started.read_text()}").exists()
+    assert not Path(f"/proc/{started.read_text()}").exists(), "the step that ran was ended with the cloud"
     started.unlink()
 
     async def again() -> dict[str, Any]:
-        name = await submitted(local, spec, {"path": str(started)})
         while not started.exists():
             await asyncio.sleep(0.01)
         await local.ask("POST", f"{name}:cancel")
         return await ended(local, name)
 
-    assert states(local.run(again()))["add"] == "SKIPPED"
+    job = local.run(again())
+    after = tasks(local.call("GET", name)[1])
+    assert job["state"] == "PIPELINE_STATE_CANCELLED"
+    assert ran.read_text() == "ran ", "a step that has ended does not run again"
+    for path in ended_before:
+        assert after[path] == before[path], "what had ended is as it was: identity, times, state, error, outputs"
+    assert after["sleep"]["taskId"] == before["sleep"]["taskId"]
+    assert after["sleep"]["state"] == "CANCELLED"
+    executions = [one["displayName"] for one in local.call("GET", "metadataStores/default/executions?pageSize=1000")[1]["executions"]]
+    assert executions.count(job["name"].rpartition("/")[2]) == 1, "one run in the lineage, not one for each start"
+
+
+def test_a_step_that_takes_more_memory_than_it_may_is_ended(local: "Local", tmp_path: Path) -> None:
+    @dsl.pipeline
+    def greedy() -> None:
+        hoard(megabytes=400).set_memory_limit("300M").set_caching_options(False)
+        hoard(megabytes=20).set_memory_limit("286Mi").set_caching_options(False)
+
+    job = run(local, specification(greedy, tmp_path))
+    assert states(job) == {"hoard": "FAILED", "hoard-2": "SUCCEEDED"}
+    assert tasks(job)["hoard"]["error"]["message"].startswith("memory limit of 300 MB")
 
 
 def test_kfp_keeps_the_mount_point_where_the_steps_set_it() -> None:

@@ -83,6 +83,28 @@ def test_a_table_of_images_that_is_none_is_told_in_one_line(tmp_path: Path) -> N
     assert "images.yaml" in refused(str(tmp_path / "state"), "--images", str(tmp_path / "images.yaml"))
 
 
+def test_a_damaged_state_file_is_told_in_one_line_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_bytes(b"no database" * 1000)
+    assert "state.db is damaged" in refused(str(tmp_path))
+    assert (tmp_path / "state.db").read_bytes() == b"no database" * 1000
+
+
+def test_a_damaged_file_of_one_engine_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    (tmp_path / "messages.db").write_bytes(b"no database" * 1000)
+    code = """
+import google.auth
+from google.auth.transport.requests import AuthorizedSession
+session = AuthorizedSession(google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])[0])
+topic = "https://pubsub.googleapis.com/v1/projects/acme-test/topics/t"
+print(session.put(topic, json={}).status_code)
+answer = session.post(topic + ":publish", json={"messages": [{"data": "aGk="}]})
+print(answer.status_code, "messages.db is damaged" in answer.json()["error"]["message"])
+print(session.get(topic).status_code)
+"""
+    with running(tmp_path):
+        assert asked(tmp_path, code).splitlines() == ["200", "500 True", "200"]
+
+
 def test_a_full_disk_is_known_from_the_file_system_and_from_sqlite() -> None:
     with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(OSError, match="No space") as caught:
         full.write(b"state")

@@ -242,11 +242,15 @@ def test_a_list_is_filtered_ordered_and_paged(local: Cloud) -> None:
         ("NOT labels.team=x", ["b"]),
         ("displayName=a OR displayName=b", ["a", "b"]),
         ("labels:team AND score>0.5", ["a"]),
+        ('marks."example.com/team"="y"', ["b"]),
         ('(score >= 0.1 AND displayName != "a")', ["b"]),
     ],
 )
 def test_filters_read_as_google_writes_them(text: str, wanted: list[str]) -> None:
-    rows = [{"displayName": "a", "labels": {"team": "x"}, "score": 0.9}, {"displayName": "b", "score": 0.1}]
+    rows = [
+        {"displayName": "a", "labels": {"team": "x"}, "score": 0.9},
+        {"displayName": "b", "score": 0.1, "marks": {"example.com/team": "y"}},
+    ]
     assert [row["displayName"] for row in filters.select(rows, text)] == wanted
 
 

@@ -10,6 +10,7 @@ import pytest
 import requests
 from google.api_core import exceptions
 from google.cloud import storage
+from google.cloud.storage import transfer_manager
 
 from emulator.engines.objects import Objects
 from emulator.store import Store
@@ -105,6 +106,55 @@ def test_a_delimiter_lists_folders_and_pages_go_on_after_them(client: storage.Cl
     assert [blob.name for page in listed.pages for blob in page] == ["c", "d"]
     assert listed.prefixes == {"a/", "b/"}
     assert [blob.name for blob in client.list_blobs(bucket, prefix="a/", page_size=1)] == ["a/1", "a/2"]
+
+
+def test_a_pattern_finds_names_as_google_does(client: storage.Client) -> None:
+    bucket = client.create_bucket("acme-pattern-tests")
+    for name in ("a.csv", "data/b.csv", "data/c.json", "data/deep/d.csv", "data/deep/e[1].csv"):
+        bucket.blob(name).upload_from_string(name)
+
+    def found(glob: str, **more: Any) -> list[str]:
+        return [blob.name for blob in client.list_blobs(bucket, match_glob=glob, **more)]
+
+    assert found("*.csv") == ["a.csv"]
+    assert found("**.csv") == ["a.csv", "data/b.csv", "data/deep/d.csv", "data/deep/e[1].csv"]
+    assert found("data/*.{csv,json}") == ["data/b.csv", "data/c.json"]
+    assert found("data/**/?.csv") == ["data/b.csv", "data/deep/d.csv"]
+    assert found("**/[!a-c].csv") == ["data/deep/d.csv"]
+    assert found(r"**/e\[1\].csv", prefix="data/") == ["data/deep/e[1].csv"]
+
+
+def test_what_was_deleted_is_restored_by_the_client(client: storage.Client, bucket: storage.Bucket) -> None:
+    blob = bucket.blob("restored")
+    blob.upload_from_string("kept")
+    generation = blob.generation
+    blob.delete()
+    assert [one.name for one in client.list_blobs(bucket, prefix="restored", soft_deleted=True)] == ["restored"]
+    assert bucket.get_blob("restored", generation=generation, soft_deleted=True).hard_delete_time
+    assert bucket.restore_blob("restored", generation=generation).download_as_bytes() == b"kept"
+
+
+def test_large_files_go_up_in_parts_and_down_in_ranges(bucket: storage.Bucket, tmp_path: Path) -> None:
+    file, back = tmp_path / "there", tmp_path / "back"
+    file.write_bytes(bytes(range(256)) * 70_000)
+    large = bucket.blob("parts.bin")
+    threads = {"chunk_size": 5 << 20, "max_workers": 2, "worker_type": transfer_manager.THREAD}
+    transfer_manager.upload_chunks_concurrently(str(file), large, **threads)
+    transfer_manager.download_chunks_concurrently(large, str(back), crc32c_checksum=True, **threads)
+    assert back.read_bytes() == file.read_bytes()
+
+
+def test_a_notification_is_made_and_removed_by_the_client(bucket: storage.Bucket) -> None:
+    from google.cloud import pubsub_v1
+
+    pubsub_v1.PublisherClient(transport="rest").create_topic(name="projects/acme-gemini-local/topics/objects")
+    made = bucket.notification("objects", topic_project="acme-gemini-local", blob_name_prefix="models/", event_types=["OBJECT_FINALIZE"])
+    made.create()
+    assert [(one.topic_name, one.event_types, one.blob_name_prefix) for one in bucket.list_notifications()] == [
+        ("objects", ["OBJECT_FINALIZE"], "models/")
+    ]
+    bucket.get_notification(made.notification_id).delete()
+    assert not list(bucket.list_notifications())
 
 
 def test_objects_are_composed_copied_renamed_and_deleted_in_batches(client: storage.Client, bucket: storage.Bucket) -> None:

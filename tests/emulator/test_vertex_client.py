@@ -48,6 +48,14 @@ def test_the_sdk_trains_registers_deploys_and_predicts_unmodified(tmp_path: Path
 
 
 @pytest.mark.long
+def test_the_sdk_trains_from_scripts_packages_and_containers_and_tunes_unmodified(tmp_path: Path) -> None:
+    command = [sys.executable, str(HERE / "training_client.py"), str(tmp_path)]
+    with running(tmp_path) as environment:
+        client = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    assert client.stdout.splitlines()[-1].startswith("all done "), client.stderr[-3000:]
+
+
+@pytest.mark.long
 def test_jobs_that_are_submitted_at_one_moment_each_belong_to_their_experiment(tmp_path: Path) -> None:
     container = {"image": "acme/shell", "command": ["sh", "-c"], "args": ["true"]}
     specification = {

@@ -1,6 +1,7 @@
 """Google's responses, computed: generateContent, countTokens and embeddings over the small models of this package."""
 
 import json
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from emulator.engines.gemini import logprobs, safety
 from emulator.engines.gemini import prompt as prompts
 from emulator.engines.gemini.fewshot import classify
+from emulator.engines.gemini.head import Head, Kind
 from emulator.engines.gemini.minilm import DIMENSIONS, MAX_TOKENS, Floats, MiniLM, normalised
 from emulator.engines.gemini.pictures import UnreadablePicture, features
 from emulator.engines.gemini.pieces import Content, parts_of, picture
@@ -21,8 +24,9 @@ Json = dict[str, Any]
 
 PICTURE_TOKENS = 258
 """What Google's documentation counts for a small picture."""
-PICTURE_MODEL = "local-hog-ridge-1"
 TEXT_MODEL = "local-minilm-ridge-1"
+MODEL: dict[Kind, str] = {"text": TEXT_MODEL, "picture": "local-hog-ridge-1"}
+TUNED_MODEL: dict[Kind, str] = {"text": "local-minilm-ridge-tuned-1", "picture": "local-hog-ridge-tuned-1"}
 EMBEDDING_MODEL = "local-minilm-1"
 
 
@@ -41,7 +45,7 @@ class Gemini:
     embedding_model = EMBEDDING_MODEL
 
     def __init__(self) -> None:
-        self._loading = threading.Lock()
+        self._loading = threading.RLock()
 
     @cached_property
     def _loaded(self) -> MiniLM:
@@ -52,57 +56,126 @@ class Gemini:
         with self._loading:
             return self._loaded
 
-    def generate(self, body: Mapping[str, Any], files: Mapping[str, bytes]) -> Json:
+    @cached_property
+    def _rater(self) -> safety.Rater:
+        return safety.Rater(self._minilm)
+
+    @property
+    def _safety(self) -> safety.Rater:
+        with self._loading:
+            return self._rater
+
+    def generate(self, body: Mapping[str, Any], files: Mapping[str, bytes], head: Head | None = None) -> Json:
         """A GenerateContentResponse.
 
         Args:
             body: GenerateContentRequest, its keys in camelCase.
             files: Content of every address in `prompt.file_uris(body)`.
+            head: What a tuned model has learnt; none for a base model.
 
         Raises:
             Refused: when the request asks for what cannot be computed here.
         """
-        prompt = prompts.read(body, files)
-        answers, model = self._label(prompt)
+        thresholds = safety.thresholds(body.get("safetySettings", ()))
+        model = TUNED_MODEL[head.kind] if head else ""
+        asked = [part["text"] for part in parts_of((body.get("contents") or [{}])[-1]) if "text" in part]
+        about_prompt = self._rated(asked, thresholds)
+        if any(rating["blocked"] for rating in about_prompt):
+            feedback = {"blockReason": "SAFETY", "safetyRatings": about_prompt}
+            return {"promptFeedback": feedback, "modelVersion": model or TEXT_MODEL, "usageMetadata": self._usage(body, files)}
+        prompt = prompts.read(body, files, head.labels if head else ())
+        answers, by_examples = self._tuned(prompt, head) if head else self._label(prompt)
         config = body.get("generationConfig", {})
-        if prompt.schema is not None:
-            answer: Any = fill(prompt.schema, answers)
-        elif len(answers) == 1:
-            answer = answers[0].label
-        else:
-            raise Refused(f"there are {len(answers)} inputs to label and one answer", "Give a response schema that is an array.")
-        text = json.dumps(answer, ensure_ascii=False) if prompt.quoted or not isinstance(answer, str) else answer
-        text, finish = self._ended(text, config)
+        whole = _written(prompt, answers)
+        text, finish = self._ended(whole, config)
+        candidate: Json = {"index": 0, "content": {"role": "model", "parts": [{"text": text}]}, "finishReason": finish}
+        tokens = len(self._minilm.pieces(text))
+        candidate["avgLogprobs"] = sum(math.log(max(answer.confidence, 1e-12)) for answer in answers) / max(tokens, 1)
+        if config.get("responseLogprobs"):
+            candidate["logprobsResult"] = self._logprobs(whole, answers, int(config.get("logprobs", 0)), tokens)
+        if about_answer := self._rated([text], thresholds):
+            candidate["safetyRatings"] = about_answer
+        if any(rating["blocked"] for rating in about_answer):
+            candidate = {"index": 0, "finishReason": "SAFETY", "safetyRatings": about_answer}
+            text = ""
         return {
-            "candidates": [{"index": 0, "content": {"role": "model", "parts": [{"text": text}]}, "finishReason": finish}],
-            "modelVersion": model,
+            "candidates": [candidate],
+            "modelVersion": model or by_examples,
             "usageMetadata": self._usage(body, files, text),
         }
 
-    def _label(self, prompt: prompts.Prompt) -> tuple[list[Answer], str]:
-        """An answer for each query, and the model that made them."""
-        contents: list[Content] = [*(content for content, _ in prompt.examples), *(query.content for query in prompt.queries)]
-        known = [label for _, label in prompt.examples]
+    def vectors(self, contents: Sequence[Content]) -> tuple[Kind, Floats]:
+        """What the contents are, and a unit vector for each.
+
+        Raises:
+            Refused: They are of two kinds, or a picture cannot be decoded.
+        """
         pictures = [content for content in contents if isinstance(content, bytes)]
         texts = [content for content in contents if isinstance(content, str)]
         if pictures and texts:
             raise Refused("examples are of another kind than the inputs", "Give pictures as examples for pictures, and texts for texts.")
+        return ("picture", np.stack([_features(content) for content in pictures])) if pictures else ("text", self._minilm.embed(texts))
+
+    def count(self, text: str) -> int:
+        """Tokens of a text."""
+        return self._minilm.count(text)
+
+    def _label(self, prompt: prompts.Prompt) -> tuple[list[Answer], str]:
+        """An answer for each query by the examples, and the model that made them."""
+        contents: list[Content] = [content for content, _ in prompt.examples]
+        known = [label for _, label in prompt.examples]
         missing = [label for label in prompt.labels if label not in known]
-        if pictures:
-            if missing:
-                raise Refused(
-                    f"there is no example picture of {', '.join(missing)[:200]}, and pictures are known by examples only",
-                    "Give at least one labelled example picture for every label (four or more are worth it).",
-                )
-            vectors, model = np.stack([_features(content) for content in pictures]), PICTURE_MODEL
-        else:
-            # A label without an example is known by its name.
-            texts[len(known) : len(known)] = [label.replace("_", " ") for label in missing]
-            known += missing
-            vectors, model = self._minilm.embed(texts), TEXT_MODEL
+        if missing and any(isinstance(query.content, bytes) for query in prompt.queries):
+            raise Refused(
+                f"there is no example picture of {', '.join(missing)[:200]}, and pictures are known by examples only",
+                "Give at least one labelled example picture for every label (four or more are worth it).",
+            )
+        # A label without an example is known by its name.
+        contents += [label.replace("_", " ") for label in missing]
+        known += missing
+        kind, vectors = self.vectors([*contents, *(query.content for query in prompt.queries)])
         verdicts = classify(prompt.labels, vectors[: len(known)], known, vectors[len(known) :])
         numbered = zip(verdicts, prompt.queries, strict=True)
-        return [Answer(verdict.label, verdict.confidence, query.number) for verdict, query in numbered], model
+        return [Answer(verdict.label, verdict.probabilities, query.number) for verdict, query in numbered], MODEL[kind]
+
+    def _tuned(self, prompt: prompts.Prompt, head: Head) -> tuple[list[Answer], str]:
+        """An answer for each query by a tuned head, which is held to the labels that the response schema allows."""
+        spelling = {label.lower(): label for label in prompt.labels}
+        allowed: dict[str, list[int]] = {}
+        for at, learnt in enumerate(head.labels):
+            found = [learnt] if prompt.schema is None else [label for label, _ in prompts.answers_in(learnt, prompt.schema)]
+            if len(found) == 1 and (label := spelling.get(found[0].lower())):
+                allowed.setdefault(label, []).append(at)
+        if not allowed:
+            raise Refused(
+                f"the response schema allows none of the labels that the model was tuned to ({', '.join(head.labels)[:200]})",
+                "Name these in its enum, or leave it out.",
+            )
+        kind, vectors = self.vectors([query.content for query in prompt.queries])
+        if kind != head.kind:
+            raise Refused(f"the model was tuned on {head.kind}s and is asked about a {kind}", f"Send a {head.kind}.")
+        answers = []
+        for query, row in zip(prompt.queries, head.probabilities(vectors), strict=True):
+            shares = {label: float(row[places].sum()) for label, places in allowed.items()}
+            whole = max(sum(shares.values()), 1e-12)
+            probabilities = {label: share / whole for label, share in shares.items()}
+            answers.append(Answer(max(probabilities, key=lambda label: probabilities[label]), probabilities, query.number))
+        return answers, TUNED_MODEL[kind]
+
+    def _logprobs(self, text: str, answers: Sequence[Answer], alternatives: int, tokens: int) -> Json:
+        """The `LogprobsResult` of a bare label, cut to `tokens`."""
+        [answer, *others] = answers
+        if others or text != answer.label:
+            raise Refused("only a bare label has token probabilities", "Ask for text/x.enum, or for a number 'confidence' in JSON.")
+        result = logprobs.of_label(answer.label, answer.probabilities, self._minilm.pieces, alternatives)
+        return {name: steps[:tokens] for name, steps in result.items()}
+
+    def _rated(self, texts: Sequence[str], thresholds: Mapping[str, str]) -> list[Json]:
+        """`SafetyRating`s of the texts together, for the categories that have a threshold."""
+        if not thresholds:
+            return []
+        scores = self._safety.scores([line for text in texts for line in safety.lines(text)])
+        return safety.ratings(scores, thresholds)
 
     def _ended(self, text: str, config: Mapping[str, Any]) -> tuple[str, str]:
         """The text cut at the first stop sequence and at `maxOutputTokens`, and why it ended."""
@@ -112,9 +185,13 @@ class Gemini:
         limit = int(config.get("maxOutputTokens", 0)) or len(pieces)
         return ("".join(pieces[:limit]), "MAX_TOKENS") if len(pieces) > limit else (text, "STOP")
 
-    def _usage(self, body: Mapping[str, Any], files: Mapping[str, bytes], text: str) -> Json:
+    def _usage(self, body: Mapping[str, Any], files: Mapping[str, bytes], text: str | None = None) -> Json:
+        """`UsageMetadata`; without a text nothing was answered."""
         details = self._counted(body, files)
-        prompt, answer = sum(detail["tokenCount"] for detail in details), self._minilm.count(text)
+        prompt = sum(detail["tokenCount"] for detail in details)
+        if text is None:
+            return {"promptTokenCount": prompt, "totalTokenCount": prompt, "promptTokensDetails": details}
+        answer = self._minilm.count(text)
         return {
             "promptTokenCount": prompt,
             "candidatesTokenCount": answer,
@@ -125,7 +202,10 @@ class Gemini:
 
     def stream(self, response: Json, size: int = 16) -> list[Json]:
         """The response as the chunks of a stream, `size` tokens each; the last one says why it ended and what it cost."""
-        candidate = response["candidates"][0]
+        candidates = response.get("candidates")
+        if not candidates or "content" not in candidates[0]:
+            return [response]
+        [candidate] = candidates
         pieces = self._minilm.pieces(candidate["content"]["parts"][0]["text"])
         texts = ["".join(pieces[at : at + size]) for at in range(0, len(pieces), size)] or [""]
         chunks: list[Json] = [
@@ -135,7 +215,7 @@ class Gemini:
             }
             for text in texts
         ]
-        chunks[-1]["candidates"][0]["finishReason"] = candidate["finishReason"]
+        chunks[-1]["candidates"][0] |= {name: value for name, value in candidate.items() if name not in ("index", "content")}
         chunks[-1]["usageMetadata"] = response["usageMetadata"]
         return chunks
 
@@ -187,6 +267,27 @@ class Gemini:
         return [
             Embedding(vector.tolist(), min(count, MAX_TOKENS), count > MAX_TOKENS) for vector, count in zip(vectors, tokens, strict=True)
         ]
+
+
+def _written(prompt: prompts.Prompt, answers: Sequence[Answer]) -> str:
+    """The answers as text, in the shape that was asked for."""
+    if prompt.schema is not None:
+        answer: Any = fill(prompt.schema, answers)
+    elif len(answers) == 1:
+        answer = answers[0].label
+    else:
+        raise Refused(f"there are {len(answers)} inputs to label and one answer", "Give a response schema that is an array.")
+    if isinstance(answer, str) and (not prompt.quoted or (prompt.schema is None and _is_json(answer))):
+        return answer
+    return json.dumps(answer, ensure_ascii=False)
+
+
+def _is_json(text: str) -> bool:
+    """Whether a label that was learnt is JSON already."""
+    try:
+        return isinstance(json.loads(text), (dict, list))
+    except ValueError:
+        return False
 
 
 def _features(content: bytes) -> Floats:

@@ -5,7 +5,7 @@ leave-one-out predictions are exact and free (Rifkin and Lippert, "Notes on regu
 Fashion-MNIST it is 4 points above class centroids with 4 examples a class and 8 with 16.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +33,13 @@ class Verdict:
     """The answer for one query."""
 
     label: str
-    confidence: float
-    """Probability of the label; with few examples it stays far from 1, whatever the scores say."""
+    probabilities: Mapping[str, float]
+    """Of every class; with few examples they stay far from 0 and 1, whatever the scores say."""
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the label."""
+        return self.probabilities[self.label]
 
 
 def classify(labels: Sequence[str], examples: Floats, answers: Sequence[str], queries: Floats) -> list[Verdict]:
@@ -63,16 +68,16 @@ def classify(labels: Sequence[str], examples: Floats, answers: Sequence[str], qu
     diagonal = np.diag(inverse)[:size]
     left_out = one_hot - solved[:size] / diagonal[:, None]
 
-    temperature = UNPROVEN if np.bincount(target).min() < 2 else _temperature(left_out, target)
+    temperature = UNPROVEN if np.bincount(target).min() < 2 else most_likely_temperature(left_out, target)
     # What the (other) examples leave unexplained of a vector: the variance of the Gaussian process of the same kernel.
     usual = 1 / diagonal - ridge
     unexplained = np.square(asked).sum(1) - np.einsum("qi,ij,qj->q", towards, inverse, towards)
     likeness = _likeness(usual, unexplained)[:, None]
-    probabilities = likeness * _softmax(temperature * scores) + (1 - likeness) / len(classes)
+    probabilities = likeness * softmax(temperature * scores) + (1 - likeness) / len(classes)
     # One imaginary example per class (Laplace's rule of succession): few examples cannot prove certainty.
     probabilities = (size * probabilities + 1) / (size + len(classes))
     best = scores.argmax(1)
-    return [Verdict(classes[at], float(row[at])) for at, row in zip(best, probabilities, strict=True)]
+    return [Verdict(classes[at], dict(zip(classes, row.tolist(), strict=True))) for at, row in zip(best, probabilities, strict=True)]
 
 
 def _likeness(usual: Scores, unexplained: Scores) -> Scores:
@@ -86,17 +91,19 @@ def _likeness(usual: Scores, unexplained: Scores) -> Scores:
     return likeness
 
 
-def _temperature(left_out: Scores, target: npt.NDArray[np.int_]) -> float:
+def most_likely_temperature(left_out: Scores, target: npt.NDArray[np.int_]) -> float:
     """The temperature under which the left-out examples' own labels are the most likely."""
-
-    def loss(temperature: float) -> float:
-        chosen = _softmax(temperature * left_out)[np.arange(len(target)), target]
-        return -float(np.log(chosen + 1e-12).mean())
-
-    return min(TEMPERATURES, key=loss)
+    return min(TEMPERATURES, key=lambda temperature: mean_loss(temperature, left_out, target))
 
 
-def _softmax(scores: Scores) -> Scores:
+def mean_loss(temperature: float, scores: Scores, target: npt.NDArray[np.int_]) -> float:
+    """Mean negative log-likelihood of the target classes under `temperature`."""
+    chosen = softmax(temperature * scores)[np.arange(len(target)), target]
+    return -float(np.log(chosen + 1e-12).mean())
+
+
+def softmax(scores: Scores) -> Scores:
+    """Rows of scores as probabilities."""
     shifted = np.exp(scores - scores.max(1, keepdims=True))
     result: Scores = shifted / shifted.sum(1, keepdims=True)
     return result

@@ -24,6 +24,10 @@ GIVE_LABELS = (
     "For free text ask Gemini itself."
 )
 
+MOST_STOPS = 5
+RANGES = {"temperature": (0.0, 2.0), "topP": (0.0, 1.0), "logprobs": (0.0, 20.0)}
+"""What Google accepts. Of these the answer depends on `logprobs` alone: the likeliest label is answered, whatever the temperature."""
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -45,12 +49,13 @@ def file_uris(body: Body) -> list[str]:
     ]
 
 
-def read(body: Body, files: Mapping[str, bytes]) -> Prompt:
+def read(body: Body, files: Mapping[str, bytes], tuned: Sequence[str] = ()) -> Prompt:
     """The classification that `body` asks for.
 
     Args:
         body: A GenerateContent request, its keys in camelCase.
         files: Content of every address in `file_uris(body)`.
+        tuned: The labels that the model was tuned to; empty for a base model, which has them from the request.
 
     Raises:
         Refused: when it asks for something else, or its examples cannot be told from its inputs.
@@ -63,14 +68,17 @@ def read(body: Body, files: Mapping[str, bytes]) -> Prompt:
     if strangers := {role for role, _ in turns} - {"user", "model"}:
         raise Refused(f"turns of {sorted(strangers)} cannot be read", "Use the roles 'user' and 'model'.")
 
-    schema, quoted = _shape(config)
+    schema, quoted = _shape(config, bool(tuned))
     system = parts_of(body.get("systemInstruction") or {})
     asked = [part["text"] for parts in (system, *(parts for role, parts in turns if role == "user")) for part in parts if "text" in part]
-    labels = schemas.labels(schema) if schema else listed("\n".join(asked))
-    spelling = {label.lower(): label for label in labels}
+    labels = schemas.labels(schema) if schema else tuple(tuned) or listed("\n".join(asked))
+    # A tuned model's request has no labels in it: what looks like one belongs to the text.
+    spelling = {} if tuned else {label.lower(): label for label in labels}
 
     examples, queries = _read_turns(turns, files, spelling, schema)
-    examples = _labelled_texts(system, spelling) + examples
+    if tuned and examples:
+        raise Refused("a tuned model labels by what it was tuned to, not by examples", "Leave the examples out, or ask the base model.")
+    examples = [] if tuned else _labelled_texts(system, spelling) + examples
     if not labels:
         labels = tuple(sorted({label for _, label in examples}))
         spelling = {label.lower(): label for label in labels}
@@ -93,25 +101,30 @@ def _refuse_what_is_not_here(body: Body, config: Mapping[str, Any]) -> None:
     if body.get("tools"):
         raise Refused("there are no tools (function calling, search, code execution) on this machine", "Leave 'tools' out.")
     if body.get("cachedContent"):
-        raise Refused("context caches are not kept", "Send the content itself.")
+        raise Refused("a context cache is not read here", "Send the content itself.")
     if int(config.get("candidateCount", 1)) != 1:
         raise Refused("the answer is deterministic, so that further candidates would be copies", "Leave 'candidateCount' out.")
     if int(config.get("maxOutputTokens", 1)) < 1:
         raise Refused("an answer has at least one token", "Let 'maxOutputTokens' be positive, or leave it out.")
     if set(config.get("responseModalities", ())) - {"TEXT"}:
         raise Refused("pictures and speech are not generated", "Leave 'responseModalities' out.")
-    if config.get("responseLogprobs"):
-        raise Refused("the answer has no token probabilities", "Ask for a number 'confidence' in the response schema.")
+    if int(config.get("logprobs", 0)) and not config.get("responseLogprobs"):
+        raise Refused("'logprobs' was given without 'responseLogprobs'", "Set 'responseLogprobs', or leave 'logprobs' out.")
+    if len(config.get("stopSequences", ())) > MOST_STOPS:
+        raise Refused(f"there are {len(config['stopSequences'])} stop sequences", f"Give {MOST_STOPS} at most.")
+    for field, (least, most) in RANGES.items():
+        if not least <= float(config.get(field, least)) <= most:
+            raise Refused(f"'{field}' is {config[field]}, outside {least:g} to {most:g}", f"Mend '{field}', or leave it out.")
 
 
-def _shape(config: Mapping[str, Any]) -> tuple[schemas.Schema | None, bool]:
-    """The response schema, and whether the answer is JSON."""
+def _shape(config: Mapping[str, Any], tuned: bool) -> tuple[schemas.Schema | None, bool]:
+    """The response schema, and whether the answer is JSON. A tuned model knows the shape of its answers without one."""
     mime_type = config.get("responseMimeType") or "text/plain"
     given = config.get("responseSchema") or config.get("responseJsonSchema")
     if not given:
-        if mime_type != "text/plain":
+        if mime_type != "text/plain" and not (tuned and mime_type == "application/json"):
             raise Refused(f"{mime_type} without a response schema leaves the shape of the answer open", schemas.ONE_ENUM)
-        return None, False
+        return None, mime_type == "application/json"
     schema = schemas.plain(given)
     if mime_type not in ("application/json", "text/x.enum"):
         raise Refused(f"a response schema does not go with {mime_type}", "Set responseMimeType to application/json.")
@@ -136,7 +149,7 @@ def _read_turns(
             continue
         labelled, left = _pair(_inputs(waiting, kind))
         answer = "".join(part.get("text", "") for part in parts if not part.get("thought")).strip()
-        examples += [*labelled, *_answered(left, _answers(answer, schema))]
+        examples += [*labelled, *_answered(left, answers_in(answer, schema))]
         waiting = []
     if kind == "picture" and not spelling and not examples:
         waiting = _captions_as_labels(waiting)
@@ -206,7 +219,7 @@ def _labelled_texts(system: Sequence[Part], spelling: Mapping[str, str]) -> list
     return [(text.content, str(label.content)) for text, label in pairwise(found) if (text.kind, label.kind) == ("keyed", "label")]
 
 
-def _answers(text: str, schema: schemas.Schema | None) -> list[tuple[str, int | None]]:
+def answers_in(text: str, schema: schemas.Schema | None) -> list[tuple[str, int | None]]:
     """The labels in a model turn, with the numbers of their inputs: JSON in the shape of the schema, or the bare label."""
     try:
         value = json.loads(re.sub(r"^```\w*\n|\n?```$", "", text))

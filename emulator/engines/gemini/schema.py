@@ -19,9 +19,15 @@ class Answer:
     """The label of one input."""
 
     label: str
-    confidence: float
+    probabilities: Mapping[str, float]
+    """Of every label that could have been answered."""
     number: int | None
     """The number that the prompt gave to the input."""
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the label."""
+        return self.probabilities[self.label]
 
 
 CONFIDENCE = re.compile(r"confidence|probability|score|certainty", re.IGNORECASE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ Json = dict[str, Any]
 
 EXECUTOR = "kfp.dsl.executor_main"
 PYTHON = ("python", "python3")
+BYTES = {"": 1, **{unit: 10 ** (3 * power) for power, unit in enumerate("KMGTPE", 1)}}
+BYTES |= {f"{unit}i": 2 ** (10 * power) for power, unit in enumerate("KMGTPE", 1)}
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,15 @@ def program(container: Json, entry_point: tuple[str, ...]) -> Program:
     if words and words[0] in PYTHON:
         words[0] = sys.executable
     return Program("program", words)
+
+
+def memory_limit(container: Json) -> int | None:
+    """Bytes of memory that a step may hold (`set_memory_limit`); none where it says nothing."""
+    resources = container.get("resources", {})
+    match = re.fullmatch(r"([0-9]+)([KMGTPE]i?)?", str(resources.get("resourceMemoryLimit", "")))
+    # Older compilers write it in GB.
+    found = int(match[1]) * BYTES[match[2] or ""] if match else float(resources.get("memoryLimit", 0)) * 10**9
+    return int(found) or None
 
 
 def is_lightweight(container: Json) -> bool:

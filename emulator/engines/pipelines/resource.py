@@ -7,7 +7,7 @@ from typing import Any
 from emulator.engines.metadata import Metadata
 from emulator.engines.pipelines.run import Run
 from emulator.engines.pipelines.step import Job
-from emulator.engines.pipelines.tasks import Task
+from emulator.engines.pipelines.tasks import CONTAINER, Task
 
 Json = dict[str, Any]
 
@@ -59,7 +59,7 @@ def record(run: Run, task: Task, metadata: Metadata) -> None:
     metadata.put(execution["name"], "Execution", execution)
     names = [execution["name"]]
     events = []
-    if task.ended and task.kind == "system.ContainerExecution":
+    if task.ended and task.kind == CONTAINER:
         for way, values in (("INPUT", task.inputs), ("OUTPUT", task.outputs)):
             for artifact in (one for given in values.artifacts.values() for one in given):
                 metadata.put(artifact["name"], "Artifact", _artifact(artifact))

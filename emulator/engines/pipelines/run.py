@@ -9,9 +9,10 @@ from collections.abc import Callable
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from emulator.engines.pipelines.journal import Journal
 from emulator.engines.pipelines.placeholders import Filling, PlaceholderError
 from emulator.engines.pipelines.step import Job, Steps
-from emulator.engines.pipelines.tasks import FINAL, SUCCESSFUL, Task, TaskCancelled, TaskFailed, Values
+from emulator.engines.pipelines.tasks import CONTAINER, FINAL, SUCCESSFUL, Task, TaskCancelled, TaskFailed, Values
 from emulator.engines.pipelines.values import typed
 from emulator.expressions import ExpressionError, holds
 
@@ -27,14 +28,17 @@ class Run:
     Args:
         job: What to run.
         steps: Executes the containers.
+        journal: What its tasks have come to, also before a kill.
         changed: Told of every task that entered a state.
     """
 
-    def __init__(self, job: Job, steps: Steps, changed: Callable[[Task], None]) -> None:
+    def __init__(self, job: Job, steps: Steps, journal: Journal, changed: Callable[[Task], None]) -> None:
         self.job = job
         self.steps = steps
+        self.journal = journal
         self.changed = changed
         self.root = Task(job.id, kind="system.Run")
+        journal.restore(self.root)
         self.tasks = [self.root]
         self.cancelled = False
         self._running: set[asyncio.Task[Values]] = set()
@@ -73,11 +77,14 @@ class Run:
     def _enter(self, task: Task, state: str, error: str = "") -> None:
         task.become(state, error)
         self.changed(task)
+        self.journal.write(task)
 
     def _new(self, name: str, parent: Task, exits: bool) -> Task:
         task = Task(name, parent, exits or parent.exits)
+        self.journal.restore(task)
         self.tasks.append(task)
-        self._enter(task, "PENDING")
+        if task.state not in FINAL:
+            self._enter(task, "PENDING")
         return task
 
     async def _dag(self, component: Json, inputs: Values, parent: Task) -> Values:
@@ -108,7 +115,9 @@ class Run:
         return _selected(component["dag"].get("outputs", {}), tasks)
 
     async def _task(self, spec: Json, task: Task, siblings: dict[str, Task], inputs: Values) -> None:
-        """Decide whether a task runs, run it, and record how it ended."""
+        """Decide whether a task runs, run it, and record how it ended; one that had ended before a kill stays as it is."""
+        if task.state in FINAL:
+            return
         upstream = [siblings[name].state for name in spec.get("dependentTasks", [])]
         policy = spec.get("triggerPolicy", {})
         stopped = self.job.fail_fast and any(sibling.state == "FAILED" for sibling in self.tasks)
@@ -145,7 +154,7 @@ class Run:
 
     async def _step(self, spec: Json, component: Json, task: Task) -> Values:
         """Run a container; `cancel` ends it unless it belongs to an exit handler."""
-        task.kind = "system.ContainerExecution"
+        task.kind = CONTAINER
         running = asyncio.ensure_future(self.steps.execute(self.job, spec, component, task, self._enter))
         if task.exits:
             return await running

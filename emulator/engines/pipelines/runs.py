@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from emulator.engines.pipelines.journal import Journal
 from emulator.engines.pipelines.run import Run
 from emulator.engines.pipelines.step import Job, Steps
 from emulator.engines.pipelines.tasks import Task
@@ -32,15 +33,16 @@ class Pipelines:
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.folder = cloud.state / "pipelines"
-        # What a killed emulator left of runs that cannot go on.
+        # What a killed emulator left of steps that were cut off: they begin anew.
         shutil.rmtree(self.folder, ignore_errors=True)
         self._live: dict[str, Live] = {}
         cloud.at_end(self.close)
 
     def start(self, job: Job, changed: Changed) -> Run:
-        """Run `job`; `changed` is told of every task that enters a state, the root task's final state last."""
+        """Run `job`, from where it stood if a kill cut it off; `changed` is told of every task that enters a state, the root task last."""
         folder = self.folder / job.id
-        run = Run(job, Steps(self.cloud, folder, job), lambda task: changed(run, task))
+        journal = Journal(self.cloud.store, job.name)
+        run = Run(job, Steps(self.cloud, folder, job), journal, lambda task: changed(run, task))
 
         async def work() -> None:
             try:
@@ -48,7 +50,10 @@ class Pipelines:
             except Exception as error:
                 run.root.become("FAILED", f"The local pipeline engine failed: {error!r}")
                 changed(run, run.root)
+                journal.forget()
                 raise
+            else:
+                journal.forget()
             finally:
                 self._live.pop(job.name, None)
                 shutil.rmtree(folder, ignore_errors=True)

@@ -192,6 +192,7 @@ class Steps:
             environment={**job.environment, **{variable["name"]: variable.get("value", "") for variable in container.get("env", [])}},
             mount=str(self.cloud.objects.folder),
             seconds=LIMIT_SECONDS,
+            memory=containers.memory_limit(container),
         )
         try:
             return await self.cloud.supervisor.run(command, log), said.last

@@ -10,6 +10,7 @@ from emulator.clock import now, number
 Json = dict[str, Any]
 
 SUCCESSFUL = ("SUCCEEDED", "SKIPPED")
+CONTAINER = "system.ContainerExecution"
 FINAL = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELLED", "NOT_TRIGGERED")
 
 

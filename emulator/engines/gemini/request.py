@@ -1,0 +1,30 @@
+"""A request as it came, in a file's row or from a client without a discovery document, held to Google's own description of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emulator import discovery, validation
+from emulator.behaviours import not_emulated
+
+Json = dict[str, Any]
+
+
+def conformed(verb: str, given: Json, collection: str = "publishers.models") -> Json:
+    """The body of a method of Vertex AI, in camelCase.
+
+    Args:
+        verb: `generateContent`, `countTokens`, `create`, …
+        given: The body; the Gemini API's messages are the same.
+        collection: Whose method it is.
+
+    Raises:
+        Refusal: It does not fit; the message names each field.
+    """
+    described = discovery.document("aiplatform", "v1beta1")
+    method = described.by_id.get(f"projects.locations.{collection}.{verb}") if described else None
+    if method is None:
+        raise not_emulated(f"{collection.rpartition('.')[2]}:{verb} of the Gemini API")
+    # Only the Gemini API may repeat the model of the path in the body.
+    kept = {name: value for name, value in given.items() if name != "model" or collection != "publishers.models"}
+    return validation.body(method, kept, partial=True)

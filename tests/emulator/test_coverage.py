@@ -1,0 +1,58 @@
+"""What answers each method is said as it is, and every behaviour has a client."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emulator import coverage
+from tests.emulator.conftest import Local
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_method_is_answered_by_what_the_coverage_says(local: Local) -> None:
+    rows = {f"{row.api}.{row.method}": row.level for row in coverage.methods({})}
+    assert rows["aiplatform.projects.locations.endpoints.deployModel"] == coverage.BEHAVES
+    assert rows["aiplatform.projects.locations.nasJobs.create"] == coverage.REFUSED
+    assert rows["aiplatform.projects.locations.specialistPools.create"] == coverage.BY_RULE
+    assert rows["aiplatform.projects.locations.endpoints.directPredict"] == coverage.REFUSED
+    assert local.call("POST", "specialistPools", {"specialistPool": {"displayName": "experts"}})[0] in (200, 400)
+    status, answer = local.call("POST", "nasJobs", {"displayName": "n", "nasJobSpec": {}})
+    assert status == 400
+    assert "not emulated" in answer["error"]["message"]
+    status, answer = local.call("POST", "endpoints/1:directPredict", {})
+    assert status == 400
+    assert "not emulated" in answer["error"]["message"]
+
+
+def test_calls_are_recorded_with_who_made_them(local: Local) -> None:
+    assert local.call("GET", "endpoints")[0] == 200
+    assert local.call("GET", "endpoints/404")[0] == 404
+    called = coverage.record({"loop": [local.state]})
+    assert called["aiplatform"]["projects.locations.endpoints.list"] == ["loop"]
+    assert "projects.locations.endpoints.get" not in called["aiplatform"], "a call that was refused covers nothing"
+
+
+def test_a_record_of_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["coverage", "--record", f"loop={tmp_path}"])
+    before = coverage.CALLED.read_bytes()
+    assert coverage.main() == 2
+    assert "holds a state.db" in capsys.readouterr().err
+    assert coverage.CALLED.read_bytes() == before
+
+
+def test_every_behaviour_is_called_by_a_client() -> None:
+    assert coverage.uncalled(coverage.read()) == []
+
+
+def test_a_behaviour_that_nobody_calls_is_found() -> None:
+    called = coverage.read()
+    del called["storage"]["objects.compose"]
+    assert "storage.objects.compose" in coverage.uncalled(called)
+
+
+def test_the_page_of_the_documentation_is_up_to_date() -> None:
+    written = (ROOT / "docs" / "emulator-coverage.md").read_text(encoding="utf-8")
+    assert written == coverage.page(list(coverage.methods(coverage.read()))), "python -m emulator.coverage --markdown"
