@@ -227,6 +227,7 @@ def jobs(cloud: Cloud) -> None:
             {
                 "id": str(at),
                 "state": "SUCCEEDED",
+                "customJob": f"{LOCATION}/batchPredictionJobs/1",
                 "parameters": [{"parameterId": "rate", "value": at / 10}],
                 "finalMeasurement": {"metrics": [{"metricId": "accuracy", "value": 0.25 * at}]},
             }
@@ -720,6 +721,15 @@ class TestActions:
             assert time.monotonic() < ended, job
         assert job["state"] == "JOB_STATE_CANCELLED"
         assert "form" not in shown(local, "/jobs", name=name)[1].tags, "what has ended cannot be cancelled"
+
+    def test_a_running_operation_is_cancelled_at_the_api_that_made_it(self, local: Local, cloud: Cloud) -> None:
+        name = f"{local.location}/operations/77"
+        metadata = {"@type": "type.googleapis.com/google.cloud.aiplatform.v1.ImportDataOperationMetadata"}
+        cloud.store.of("operations").put(name, "Operation", {"name": name, "done": False, "metadata": metadata})
+        assert "form" in shown(local, "/operations", name=name)[1].tags
+        assert post(local, "/cancel", token=TOKEN, service="operations", kind="Operation", name=name)[0] == 200
+        assert f"{name}:cancel" in cloud.store.last_lines(REQUESTS, 1)[0][2]
+        cloud.store.of("operations").remove(name)
 
     def test_a_reset_deletes_one_api_and_leaves_the_others(self, tmp_path: Path) -> None:
         with other(tmp_path) as own:
