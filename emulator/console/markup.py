@@ -100,7 +100,7 @@ def moment(stamp: str) -> Markup | None:
     if not stamp:
         return None
     try:
-        then = int(stamp) / 1000 if stamp.isdigit() else datetime.fromisoformat(stamp).timestamp()
+        then = int(stamp) / 1000 if stamp.isdecimal() else datetime.fromisoformat(stamp).timestamp()
         return clock(then)
     except (ValueError, OverflowError, OSError):
         return element("span", stamp)
