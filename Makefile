@@ -24,7 +24,7 @@ INSIDE := $(PLAYBOOK) run $(REACH) -- python
 REHEARSAL := $(if $(EMULATOR),--rehearsal --folder .playbook/rehearsal)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor loop test test-all lint format lock record schemas emulator bootstrap synth price preflight adopt plan diff keep drift deploy destroy restore release promote rollback releases sleep sweep train images compile bench clean
+.PHONY: help setup doctor loop test test-all verify lint format lock record schemas emulator bootstrap synth price preflight adopt plan diff keep drift deploy destroy restore release promote rollback releases sleep sweep train images compile bench clean
 
 help: ## list the verbs
 	@echo 'make VERB [ENV=local|dev|staging|prod] [EMULATOR=1] ...'
@@ -125,6 +125,9 @@ test: setup ## the tests that take seconds
 test-all: setup ## every test, and which of them take longest
 	@pytest --durations=25 --durations-min=10
 
+verify: setup ## the clients' calls on a real project, priced first and swept after; what passed is in evidence/ [YES=1 SELECT='storage or pubsub']
+	@$(INSIDE) -m tests.contract.verify --env $(ENV) $(if $(YES),--yes) $(if $(SELECT),--select '$(SELECT)')
+
 lint: setup ## ruff, mypy, tsc, generated files, policies over every stack
 	ruff check --no-cache .
 	ruff format --check .
@@ -133,6 +136,7 @@ lint: setup ## ruff, mypy, tsc, generated files, policies over every stack
 	python -m environments.schemas --check
 	python -m infra.schemas --check
 	python -m releases.schemas --check
+	python -m tests.contract.evidence --check
 	python -m infra.policies.catalogue --check
 	python -m ml.export.golden --check
 	python -m infra.policies
@@ -148,6 +152,7 @@ schemas: setup ## what is generated: the JSON Schemas that editors use, the list
 	python -m environments.schemas
 	python -m infra.schemas
 	python -m releases.schemas
+	python -m tests.contract.evidence
 	python -m infra.policies.catalogue
 
 EXPORT := uv export --quiet --format requirements-txt --no-emit-project

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from emulator.engines.background import Background
     from emulator.engines.batch_prediction import BatchPredictions
     from emulator.engines.bigquery.engine import BigQuery
+    from emulator.engines.clockwork import Clockwork
     from emulator.engines.containers import Containers
     from emulator.engines.features.engine import Features
     from emulator.engines.gemini.engine import Gemini
@@ -170,6 +171,13 @@ class Cloud:
         from emulator.engines.push import Pushes
 
         return Pushes(self)
+
+    @cached_property
+    def clockwork(self) -> Clockwork:
+        """What happens by the clock."""
+        from emulator.engines.clockwork import Clockwork
+
+        return Clockwork(self)
 
     @cached_property
     def gemini(self) -> Gemini:

@@ -1,7 +1,8 @@
-"""List filters (https://google.aip.dev/160), as far as the clients of this playbook write them."""
+"""Filters (https://google.aip.dev/160) and orders of lists, as far as the clients of this playbook write them."""
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +19,10 @@ TOKEN = re.compile(
 )
 PART = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."]+)')
 """Of a path: `labels."compute.googleapis.com/zone"` has two."""
+ORDER = re.compile(r"([\w.]+)(?:\s+(asc|desc))?")
 VALUES = ("stringValue", "numberValue", "boolValue")
+SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
+"""In their order: https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#LogSeverity."""
 
 
 def select(rows: list[Json], text: str, functions: Functions | None = None) -> list[Json]:
@@ -47,6 +51,40 @@ def select(rows: list[Json], text: str, functions: Functions | None = None) -> l
     if parser.tokens:
         raise not_emulated(f"Filter {text!r}")
     return [row for row in rows if test(row)]
+
+
+def ordered(rows: list[Json], text: str, properties: Json) -> list[Json]:
+    """Sorts rows by several fields, the first first; https://google.aip.dev/132#ordering.
+
+    Args:
+        rows: Resources.
+        text: `create_time desc, display_name`.
+        properties: Of their schema; none where it is not known.
+
+    Raises:
+        Refusal: It is no order, or names a field that they do not have.
+    """
+    for term in reversed([term.strip() for term in text.split(",")] if text.strip() else []):
+        match = ORDER.fullmatch(term)
+        path = [camel(part) for part in match[1].split(".")] if match else []
+        if match is None or (properties and path[0] not in properties):
+            message = f"Invalid order_by: {term[:80]!r} is no field of these resources, followed by 'desc' or nothing. Nothing was listed."
+            raise Refusal(400, "INVALID_ARGUMENT", message)
+        numeric = properties.get(path[0], {}).get("format") in ("int64", "uint64")
+        rows = sorted(rows, key=functools.partial(_rank, path=path, numeric=numeric), reverse=match[2] == "desc")
+    return rows
+
+
+def _rank(row: Json, path: list[str], numeric: bool) -> tuple[int, float, str]:
+    """Where a row stands in an order: without a value first, then by number, then by text."""
+    value: Any = row
+    for part in path:
+        value = value.get(part) if isinstance(value, dict) else None
+    if value is None:
+        return 0, 0.0, ""
+    if isinstance(value, (int, float)) or (numeric and str(value).lstrip("-").isdigit()):
+        return 1, float(value), ""
+    return 2, 0.0, str(value)
 
 
 class _Parser:
@@ -153,6 +191,8 @@ def _has(value: Any, wanted: str) -> bool:
 def _compare(value: Any, wanted: str) -> int | None:
     if value is None:
         return None
+    if value in SEVERITIES and wanted.upper() in SEVERITIES:
+        value, wanted = SEVERITIES.index(value), str(SEVERITIES.index(wanted.upper()))
     try:
         left, right = float(value), float(wanted)
     except (TypeError, ValueError):

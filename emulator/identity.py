@@ -53,7 +53,7 @@ def issuer(assertion: str) -> str:
 
 
 def identity_token(e_mail: str, audience: str, moment: int) -> str:
-    """An unsigned OpenID Connect token: enough for clients, which do not check their own."""
+    """An OpenID Connect token that nobody signed: enough for clients, which read their own and do not check them."""
     claims = {
         "iss": "https://accounts.google.com",
         "sub": e_mail,
@@ -62,8 +62,8 @@ def identity_token(e_mail: str, audience: str, moment: int) -> str:
         "iat": moment,
         "exp": moment + LIFETIME_SECONDS,
     }
-    parts = [json.dumps(part).encode() for part in ({"alg": "none", "typ": "JWT"}, claims)]
-    return ".".join([*(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts), "local"])
+    parts = [*(json.dumps(part).encode() for part in ({"alg": "none", "typ": "JWT"}, claims)), b"local"]
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 
 
 def ensure_key(path: Path) -> None:

@@ -8,7 +8,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from emulator import filters, quotas
+from emulator import filters, quotas, writes
 from emulator.access.policies import POLICIES
 from emulator.behaviours import COMPLETIONS, DEFAULTS, SHORT_NAMES, Call, Json, Refusal, Response, not_emulated
 from emulator.clock import etag, now, number
@@ -33,6 +33,8 @@ IAM_SUFFIX = re.compile(r"/(iam|getIamPolicy|setIamPolicy|testIamPermissions|iam
 OPERATIONS = re.compile(r"(^|\.|[a-z])[oO]perations$")
 PART_BYTES = 255
 ROOTS = {"projects", "folders", "organizations", "billingAccounts"}
+LARGEST_PAGE = 1000
+"""A page that is asked to be larger is not: https://google.aip.dev/158."""
 
 
 class Resources:
@@ -47,9 +49,12 @@ class Resources:
         Raises:
             Refusal: The resource is missing or taken, the request breaks a rule, or the method needs a behaviour that does not exist.
         """
+        if rule_of(call.service, call.method) == "operation":
+            return await self._operation(call)
+        return writes.carried_out(call, self._cloud.store, lambda: self._answered(call))
+
+    def _answered(self, call: Call) -> Json:
         match rule_of(call.service, call.method):
-            case "operation":
-                return await self._operation(call)
             case "policy":
                 return self._policy(call)
             case "create":
@@ -88,6 +93,10 @@ class Resources:
         wrapped, wrapped_id, _ = unwrap(method, call.body)
         resource = copy.deepcopy(wrapped)
         name = call.name if call.http == "PUT" else f"{call.name}/{wrapped_id or self._new_id(call, resource) or number()}"
+        return self._make(call, name, resource)
+
+    def _make(self, call: Call, name: str, resource: Json) -> Json:
+        method = described(call)
         check_name(name)
         kept = self._cloud.store.of(call.service)
         if kept.get(name) is not None:
@@ -109,10 +118,13 @@ class Resources:
         return self.answer(call, name, resource, "insert")
 
     def update(self, call: Call) -> Json:
-        """Changes a resource: by mask, by merging where there is none, by replacing for PUT."""
+        """Changes a resource: by mask, by merging where there is none, by replacing for PUT. What is missing may be made, where asked."""
         method = described(call)
         given, _, mask = unwrap(method, call.body)
+        if self._may_miss(call):
+            return self._make(call, call.name, copy.deepcopy(given))
         old = self.load(call)
+        writes.check_etag(call, old, given)
         mask = mask or call.one("updateMask")
         properties = method.document.schemas[method.resource]["properties"] if method.resource else {}
         refuse_immutable(properties, old, given)
@@ -129,8 +141,9 @@ class Resources:
         for changed in ("updateTime", "updated"):
             if changed in new:
                 new[changed] = now()
-        if "etag" in new:
-            new["etag"] = etag()
+        for tag in ("etag", "fingerprint"):
+            if tag in new:
+                new[tag] = etag()
         if "metageneration" in old:
             new["metageneration"] = str(int(old["metageneration"]) + 1)
         key = (call.service, kind_of(method))
@@ -142,7 +155,10 @@ class Resources:
     def delete(self, call: Call) -> Json:
         """Deletes a resource with what lies below it; where the API asks for `force` to do that, it is asked for here too."""
         method = described(call)
+        if self._may_miss(call):
+            return self.answer(call, call.name, {}, "delete")
         resource = self.load(call)
+        writes.check_etag(call, resource, call.body)
         kept = self._cloud.store.of(call.service)
         children = [name for name, _ in kept.under(call.name)]
         if children and "force" in method.parameters and call.one("force").lower() != "true":
@@ -154,6 +170,10 @@ class Resources:
         kept.delete(call.name)
         self._cloud.store.of(POLICIES).delete(f"{call.service}/{call.name}")
         return self.answer(call, call.name, resource, "delete")
+
+    def _may_miss(self, call: Call) -> bool:
+        """Whether the resource is missing, and the caller allows that."""
+        return writes.is_set(call, "allowMissing") and self._cloud.store.of(call.service).get(call.name) is None
 
     def list(self, call: Call, rows: list[Json] | None = None, functions: filters.Functions | None = None) -> Json:
         """A page of the collection that the call addresses.
@@ -172,10 +192,10 @@ class Resources:
         if rows is None:
             rows = self._cloud.store.of(call.service).list(call.name)
         rows = filters.select(rows, call.one("filter"), functions)
-        for term in reversed([term.split() for term in call.one("orderBy").split(",") if term.strip()]):
-            key = camel(term[0])
-            rows = sorted(rows, key=lambda row: str(row.get(key, "")), reverse=term[1:2] == ["desc"])
-        size = int(call.one("pageSize") or call.one("maxResults") or 0) or len(rows)
+        rows = filters.ordered(
+            rows, call.one("orderBy"), method.document.schemas[properties[column]["items"]["$ref"]].get("properties", {})
+        )
+        size = min(int(call.one("pageSize") or call.one("maxResults") or 0) or LARGEST_PAGE, LARGEST_PAGE)
         token = call.one("pageToken") or "0"
         if not re.fullmatch(r"[0-9]{1,18}", token):
             raise Refusal(400, "INVALID_ARGUMENT", f"The page token {token[:80]!r} is none: send nextPageToken of the page before.")
@@ -240,7 +260,9 @@ class Resources:
             # Older methods leave `global` out of the path.
             name = re.sub(r"^(projects/[^/]+)/(?!global|regions|zones)", r"\1/global/", name)
         given = {key: value for key, value in call.body.items() if key not in ETAGS}
-        resource = {**self.load(call, name), **given, **({"labelFingerprint": etag()} if "labels" in given else {})}
+        old = self.load(call, name)
+        writes.check_etag(call, old, call.body)
+        resource = {**old, **given, **({"labelFingerprint": etag()} if "labels" in given else {})}
         if completion := COMPLETIONS.get((call.service, kind_of(described(call)))):
             completion(call, self._cloud, name, resource)
         self.save(call, name, resource)

@@ -34,6 +34,9 @@ MADE = ("versionCreateTime", "createTime", "timeCreated", "openTime", "time", "c
 TITLES = ("displayName", "subject", "friendlyName")
 ESCAPES = str.maketrans({"!": "!!", "%": "!%", "_": "!_"})
 
+SIBLINGS = "indexed by siblings where service = ? and parent = ?"
+"""Left to itself, SQLite would read the whole service in the order of its key, which saves it to sort."""
+
 
 def is_full(error: BaseException) -> bool:
     """Whether `error` says that the disk is full."""
@@ -43,18 +46,6 @@ def is_full(error: BaseException) -> bool:
 def full_message(state: Path) -> str:
     """What a full disk means, for a person."""
     return f"The disk that holds {state} is full. What was answered is safe. Free some space, then start again."
-
-
-@dataclass(frozen=True)
-class Headline:
-    """What a list shows of a resource."""
-
-    service: str
-    kind: str
-    name: str
-    title: str
-    made: str
-    """When it was made, as its API writes it; empty where nothing says so."""
 
 
 class Damaged(sqlite3.DatabaseError):
@@ -81,6 +72,18 @@ def opened(path: Path, tables: str) -> sqlite3.Connection:
             "away: what it held is lost then, and what other files hold stays."
         ) from None
     return database
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What a list shows of a resource."""
+
+    service: str
+    kind: str
+    name: str
+    title: str
+    made: str
+    """When it was made, as its API writes it; empty where nothing says so."""
 
 
 class Store:
@@ -233,9 +236,9 @@ class Collection:
 
     def items(self, parent: str = "", kind: str = "") -> list[tuple[str, Json]]:
         """As `list`, with the names."""
+        place = SIBLINGS if parent else "where service = ? and '' = ?"
         rows = self._database.execute(
-            "select name, body from resources where service = ? and (? = '' or parent = ?) and (? = '' or kind = ?) order by name",
-            (self.service, parent, parent, kind, kind),
+            f"select name, body from resources {place} and (? = '' or kind = ?) order by name", (self.service, parent, kind, kind)
         )
         return [(name, json.loads(body)) for name, body in rows]
 
@@ -256,6 +259,14 @@ class Collection:
         for name, body in rows.fetchall():
             yield name, json.loads(body)
 
+    def after(self, parent: str, name: str, limit: int, kind: str = "") -> list[tuple[str, Json]]:
+        """The first `limit` of `items` whose names come after `name`."""
+        rows = self._database.execute(
+            f"select name, body from resources {SIBLINGS} and name > ? and (? = '' or kind = ?) order by name limit ?",
+            (self.service, parent, name, kind, kind, limit),
+        )
+        return [(name, json.loads(body)) for name, body in rows]
+
     def between(self, first: str, last: str, limit: int = -1) -> list[tuple[str, Json]]:
         """`(name, resource)` of all names from `first` up to, but without, `last`, in order; with `limit`, so many at most."""
         rows = self._database.execute(
@@ -263,6 +274,14 @@ class Collection:
             (self.service, first, last, limit),
         )
         return [(name, json.loads(body)) for name, body in rows]
+
+    def names(self, first: str, last: str, limit: int) -> list[str]:
+        """The first names of those that `between` would give."""
+        rows = self._database.execute(
+            "select name from resources where service = ? and name >= ? and name < ? order by name limit ?",
+            (self.service, first, last, limit),
+        )
+        return [name for (name,) in rows]
 
     def newest(self, kind: str, first: int = 0, limit: int = 50) -> list[tuple[str, Json]]:
         """`(name, resource)` of a page of a kind, the newest first."""
@@ -282,14 +301,6 @@ class Collection:
         values = [self.service, *(value for one in given.values() for value in one)]
         found: tuple[int] = self._database.execute(f"select count(*) from resources where {where}", values).fetchone()
         return found[0]
-
-    def names(self, first: str, last: str, limit: int) -> list[str]:
-        """The first names of those that `between` would give."""
-        rows = self._database.execute(
-            "select name from resources where service = ? and name >= ? and name < ? order by name limit ?",
-            (self.service, first, last, limit),
-        )
-        return [name for (name,) in rows]
 
     def remove_between(self, first: str, last: str) -> None:
         """Removes what `between` would give."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from fnmatch import fnmatchcase
 from typing import Any
 
 from emulator.behaviours import Refusal
@@ -32,9 +33,14 @@ UNDESCRIBED = {
     ("bigquery", "queryParameters.parameterValue.arrayValues.value"),
     ("bigquery", "configuration.query.queryParameters.parameterValue.value"),
     ("bigquery", "configuration.query.queryParameters.parameterValue.arrayValues.value"),
+    ("bigquery", "queryParameters.parameterValue.structValues.*.value"),
+    ("bigquery", "configuration.query.queryParameters.parameterValue.structValues.*.value"),
     ("compute", "nats.initialNatIps"),
+    # Entries may leave these to the request: https://cloud.google.com/logging/docs/reference/v2/rest/v2/entries/write
+    ("logging", "entries.logName"),
+    ("logging", "entries.resource"),
 }
-"""Where Google's own clients do not keep to the documents, and Google answers all the same: `(service, path)`."""
+"""Where Google's own clients do not keep to the documents, and Google answers all the same: `(service, path)`; `*` is any key."""
 UNDESCRIBED_PARAMETERS = {"bigquery": {"projection"}}
 """The same for query parameters: service → names."""
 
@@ -52,6 +58,7 @@ FORMATS = {
     "google-datetime": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\.[0-9]{1,9})?([Zz]|[+-][0-9:]{5})"),
 }
 """Strings that stand for something else."""
+BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 COUNTS = {"pageSize", "maxResults"}
 """Integers that no API lets be negative, although their type would."""
 
@@ -136,7 +143,7 @@ def body(method: Method, given: Json, *, partial: bool) -> Json:
     if not partial:
         bound = {name.partition(".")[0] for name in method.parameters}
         violations += _missing(described, method.request, value, "", bound)
-    violations = [violation for violation in violations if (described.name, re.sub(r"\[\d+\]", "", violation[0])) not in UNDESCRIBED]
+    violations = [violation for violation in violations if not _let_through(described, re.sub(r"\[\d+\]", "", violation[0]))]
     if violations:
         raise refused(violations)
     return dict(value)
@@ -158,6 +165,10 @@ def of_schema(described: Document, name: str, given: Any, path: str) -> Json:
     if violations := violations + _missing(described, name, value, path, set()):
         raise refused(violations)
     return dict(value)
+
+
+def _let_through(described: Document, path: str) -> bool:
+    return any(service == described.name and fnmatchcase(path, known) for service, known in UNDESCRIBED)
 
 
 def refused(violations: list[Violation]) -> Refusal:
@@ -229,6 +240,9 @@ def _scalar(described: Document, schema: Json, kind: str, value: Any, path: str)
         form = schema.get("format", "")
         if form in FORMATS and not FORMATS[form].fullmatch(value):
             return value, [(path, f"Invalid value at '{path}' ({form}), \"{value:.80}\"")]
+        if form == "byte":
+            plain = _base64(value)
+            return plain, [] if BASE64.fullmatch(plain) else [(path, f"Invalid value at '{path}' (TYPE_BYTES), \"{value:.80}\"")]
         return value, []
     if kind in ("integer", "number"):
         if isinstance(value, str):
@@ -239,7 +253,7 @@ def _scalar(described: Document, schema: Json, kind: str, value: Any, path: str)
             except ValueError:
                 return value, wrong
         fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if kind == "integer" and fits and float(value).is_integer():
+        if kind == "integer" and fits and (isinstance(value, int) or value.is_integer()):
             value = int(value)
         elif kind == "integer":
             fits = False
@@ -273,3 +287,9 @@ def _missing(described: Document, ref: str, value: Any, path: str, bound: set[st
             for index, element in enumerate(item):
                 violations += _missing(described, schema["items"]["$ref"], element, f"{where}[{index}]", set())
     return violations
+
+
+def _base64(text: str) -> str:
+    """Bytes in the one spelling that is read everywhere: clients may write them for URLs, and leave out the padding."""
+    plain = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
+    return plain + "=" * (-len(plain) % 4)

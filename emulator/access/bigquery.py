@@ -10,17 +10,24 @@ from emulator.behaviours import Json
 from emulator.engines.bigquery.names import name_of
 
 if TYPE_CHECKING:
-    from emulator.engines.bigquery.statements import Statement
+    from emulator.engines.bigquery.statement import Statement
 
 
 def of_statement(statement: Statement, configuration: Json) -> Iterator[Need]:
     """What a query needs: its tables are read, its target or its destination is written."""
     for table in statement.tables.values():
         yield _on("getData", table.name)
-    if statement.kind.startswith("CREATE"):
+    if statement.kind.endswith("_SCHEMA"):
+        verb = "delete" if statement.kind.startswith("DROP") else "create"
+        yield Need(
+            f"bigquery.datasets.{verb}", "bigquery", statement.target if verb == "delete" else statement.target.partition("/datasets")[0]
+        )
+    elif statement.kind.startswith("CREATE"):
         yield _on("create", statement.target)
     elif statement.kind.startswith("DROP"):
         yield _on("delete", statement.target)
+    elif statement.kind.startswith("ALTER"):
+        yield _on("update", statement.target)
     elif statement.target:
         yield _on("updateData", statement.target)
     if destination := configuration.get("destinationTable"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from emulator.behaviours import Call, Json, Refusal, Response, at_start, not_emulated, on
 from emulator.behaviours.gemini_tuning import is_tuned
 from emulator.behaviours.models import find
-from emulator.engines import batch_prediction, predictions
+from emulator.engines import batch_lines, batch_prediction
 from emulator.engines.batch_prediction import CHECKPOINTS, KIND
 from emulator.engines.gemini import batches
 from emulator.engines.instances import START
@@ -35,7 +35,7 @@ async def create(call: Call, cloud: Cloud) -> Json:
         raise Refusal(400, "", "A custom model needs dedicatedResources with a machineSpec. No job was made. Set them.")
     if job.get("generateExplanation"):
         raise not_emulated("generateExplanation")
-    source = predictions.check(cloud, job)
+    source = batch_lines.check(cloud, job)
     check_serving(cloud.store, call.location, job)
     known = find(cloud, cloud.projects.by_id(job["model"])) if "model" in job else {}
     container = job.get("unmanagedContainerModel", known).get("containerSpec", {})
@@ -45,7 +45,7 @@ async def create(call: Call, cloud: Cloud) -> Json:
         name = created["name"]
         created |= {"state": "JOB_STATE_PENDING"}
         created |= {"model": known["name"], "modelVersionId": known["versionId"]} if known else {}
-        created["outputInfo"] = predictions.output_of(created, known.get("displayName") or name.rpartition("/")[2])
+        created["outputInfo"] = batch_lines.output_of(created, known.get("displayName") or name.rpartition("/")[2])
         cloud.store.of("aiplatform").put(name, KIND, created)
         checkpoint = {"source": source.kept(), "position": START, "rows": {}, "sizes": {}, "seconds": 0.0, "error": ""}
         cloud.store.of(CHECKPOINTS).put(name, "Checkpoint", checkpoint)

@@ -294,8 +294,11 @@ def _query_statistics(written: Any) -> Json:
         "cacheHit": False,
         "referencedTables": [reference_of(table.name) for table in statement.tables.values()],
     }
-    if statement.target and statement.kind.startswith(("CREATE", "DROP")):
-        found |= {"ddlOperationPerformed": statement.kind.partition("_")[0], "ddlTargetTable": reference_of(statement.target)}
+    if statement.target and statement.kind.endswith("_SCHEMA"):
+        _, project, _, dataset = statement.target.split("/")
+        found |= {"ddlOperationPerformed": written.operation, "ddlTargetDataset": {"projectId": project, "datasetId": dataset}}
+    elif statement.target and statement.kind.startswith(("CREATE", "DROP", "ALTER")):
+        found |= {"ddlOperationPerformed": written.operation, "ddlTargetTable": reference_of(statement.target)}
     elif statement.target:
         found["numDmlAffectedRows"] = str(written.affected)
     return found
@@ -308,9 +311,9 @@ async def _load(cloud: Cloud, name: str, job: Json, files: list[Path]) -> None:
         given |= _objects(cloud, uri)
     if not given:
         raise Refusal(400, "INVALID_ARGUMENT", "A load job needs sourceUris or a file.", reason="required")
-    loaded = await cloud.bigquery.load(given, configuration, name)
+    loaded, bad = await cloud.bigquery.load(given, configuration, name)
     size = sum(file.stat().st_size for file in given)
-    counts = {"inputFiles": len(given), "inputFileBytes": size, "outputRows": loaded, "outputBytes": size, "badRecords": 0}
+    counts = {"inputFiles": len(given), "inputFileBytes": size, "outputRows": loaded, "outputBytes": size, "badRecords": bad}
     job["statistics"]["load"] = {key: str(value) for key, value in counts.items()}
 
 
@@ -332,15 +335,14 @@ def _objects(cloud: Cloud, uri: str) -> dict[Path, str]:
 async def _extract(cloud: Cloud, name: str, job: Json, files: list[Path]) -> None:
     configuration = job["configuration"]["extract"]
     uris = configuration.get("destinationUris") or [configuration.get("destinationUri", "")]
-    if configuration.get("compression", "NONE") not in ("NONE", "SNAPPY") or "sourceTable" not in configuration:
-        raise Refusal(400, "INVALID_ARGUMENT", "Compressed exports, and exports of models, are not emulated by the local Google Cloud.")
-    source, form = name_of(configuration["sourceTable"]), configuration.get("destinationFormat", "CSV")
+    if "sourceTable" not in configuration:
+        raise Refusal(400, "INVALID_ARGUMENT", "Exports of models are not emulated by the local Google Cloud.")
     for uri in uris:
         match = re.fullmatch(r"gs://([^/]+)/(.+)", uri)
         if match is None:
             raise Refusal(400, "INVALID_ARGUMENT", f"{uri!r} is not a gs:// address.", reason="invalid")
         file = cloud.objects.incoming()
-        await cloud.bigquery.extract(source, file, form, configuration.get("fieldDelimiter", ","), name)
+        await cloud.bigquery.extract(configuration["sourceTable"], file, configuration, name)
         cloud.objects.put(match[1], match[2].replace("*", "000000000000"), file)
     job["statistics"]["extract"] = {"destinationUriFileCounts": ["1" for _ in uris]}
 
@@ -348,7 +350,7 @@ async def _extract(cloud: Cloud, name: str, job: Json, files: list[Path]) -> Non
 async def _copy(cloud: Cloud, name: str, job: Json, files: list[Path]) -> None:
     configuration = job["configuration"]["copy"]
     sources = [name_of(one) for one in configuration.get("sourceTables") or [configuration["sourceTable"]]]
-    await cloud.bigquery.copy(sources, name_of(configuration["destinationTable"]), configuration, name)
+    await cloud.bigquery.copy(sources, configuration["destinationTable"], configuration, name)
 
 
 def job_name(job: Json) -> str:

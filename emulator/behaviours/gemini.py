@@ -135,10 +135,26 @@ async def predict(call: Call, cloud: Cloud) -> Json:
 async def embed_content(call: Call, cloud: Cloud) -> Json:
     """Embeds one content."""
     require(call, last(call.name), EMBEDDING)
-    config = {**call.body, **call.body.get("embedContentConfig", {})}
-    [embedding] = await embedded(cloud, [config])
+    [embedding] = await embedded(cloud, [_with_config(call.body)])
     usage = {"promptTokenCount": embedding.tokens, "totalTokenCount": embedding.tokens}
     return {"embedding": {"values": embedding.values}, "truncated": embedding.truncated, "usageMetadata": usage}
+
+
+@on("aiplatform", "projects.locations.publishers.models.batchEmbedContents")
+async def batch_embed_contents(call: Call, cloud: Cloud) -> Json:
+    """Embeds several contents."""
+    require(call, last(call.name), EMBEDDING)
+    embeddings = await embedded(cloud, [_with_config(one) for one in call.body.get("requests", [])])
+    tokens = sum(one.tokens for one in embeddings)
+    return {
+        "embeddings": [{"values": one.values} for one in embeddings],
+        "usageMetadata": {"promptTokenCount": tokens, "totalTokenCount": tokens},
+    }
+
+
+def _with_config(request: Json) -> Json:
+    """A request to embed whose settings may lie in `embedContentConfig`."""
+    return {**request, **request.get("embedContentConfig", {})}
 
 
 async def generated(call: Call, cloud: Cloud, model: str, body: Json, head: Head | None = None) -> Json:

@@ -6,13 +6,15 @@ https://cloud.google.com/vertex-ai/generative-ai/docs/models/gemini-use-supervis
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 from emulator.behaviours import Call, Json, Refusal, Response, at_start, on
 from emulator.behaviours.gemini import GENERATION, generated, kind_of, last, streamed, tokens_of
-from emulator.behaviours.models import VERSIONS
+from emulator.behaviours.models import TUNED, VERSIONS, is_generative
 from emulator.clock import etag, now, number
 from emulator.engines.gemini.refused import Refused
+from emulator.engines.metadata import Metadata
 from emulator.engines.objects import split
 from emulator.operations import CODES
 
@@ -26,8 +28,6 @@ ENDPOINTS = "projects.locations.endpoints"
 KIND = "TuningJob"
 GLANCE_SECONDS = 4.0
 """How long a read of a running job is held, since clients sleep much longer between two reads."""
-BASE = "google-vertex-llm-tuning-base-model-id"
-"""The label by which a tuned model is known."""
 UNENDED = ("JOB_STATE_PENDING", "JOB_STATE_RUNNING")
 SPECS = (
     "preferenceOptimizationSpec",
@@ -109,8 +109,9 @@ def _succeed(cloud: Cloud, job: Json, outcome: Outcome) -> None:
         "description": job.get("description", ""),
         "versionId": "1",
         "versionAliases": ["default"],
-        "versionDescription": ", ".join(f"{metric} {value:.4f}" for metric, value in outcome.metrics.items()),
-        "labels": {**job.get("labels", {}), BASE: last(job["baseModel"])},
+        "labels": {**job.get("labels", {}), "google-vertex-llm-tuning-base-model-id": last(job["baseModel"])},
+        "modelSourceInfo": {"sourceType": TUNED},
+        "baseModelSource": {"genieSource": {"baseModelUri": f"publishers/google/models/{last(job['baseModel'])}"}},
         "deployedModels": [{"endpoint": endpoint_name, "deployedModelId": deployed_id}],
         "createTime": stamp,
         "updateTime": stamp,
@@ -129,9 +130,11 @@ def _succeed(cloud: Cloud, job: Json, outcome: Outcome) -> None:
         "updateTime": stamp,
         "etag": etag(),
     }
+    experiment, contexts = _experiment(cloud, job, outcome)
     job = {
         **job,
         "state": "JOB_STATE_SUCCEEDED",
+        "experiment": experiment,
         "tunedModel": {"model": f"{model_name}@1", "endpoint": endpoint_name},
         "tuningDataStats": {"supervisedTuningDataStats": outcome.statistics},
     }
@@ -142,6 +145,21 @@ def _succeed(cloud: Cloud, job: Json, outcome: Outcome) -> None:
         kept.put(model_name, "Model", model)
         kept.put(endpoint_name, "Endpoint", endpoint)
         kept.put(job["name"], KIND, job)
+        for context in contexts:
+            kept.put(context["name"], "Context", context)
+
+
+def _experiment(cloud: Cloud, job: Json, outcome: Outcome) -> tuple[str, list[Json]]:
+    """The experiment of a job, and its contexts: itself, and one run with what was set and measured."""
+    location, _, own = job["name"].rpartition("/tuningJobs/")
+    name = f"{Metadata(cloud.store).open(location)}/contexts/tuning-experiment-{own}"
+    stamp = now()
+    common = {"createTime": stamp, "updateTime": stamp, "schemaVersion": "0.0.1", "etag": etag()}
+    settings = {"base_model": last(job["baseModel"]), **(job["supervisedTuningSpec"].get("hyperParameters") or {})}
+    described = {"_params": settings, "_metrics": dict(outcome.metrics), "_state": "COMPLETE"}
+    run = {"name": f"{name}-run", "displayName": "run", "schemaTitle": "system.ExperimentRun", "parentContexts": [name], **common}
+    experiment = {"name": name, "displayName": f"tuning-experiment-{own}", "schemaTitle": "system.Experiment", **common}
+    return name, [{**experiment, "metadata": {"experiment_deleted": False}}, {**run, "metadata": described}]
 
 
 @on("aiplatform", f"{JOBS}.get")
@@ -204,9 +222,10 @@ async def count_tokens(call: Call, cloud: Cloud) -> Json:
 
 def is_tuned(cloud: Cloud, name: str) -> bool:
     """Whether an endpoint or a model of a project comes from a tuning job."""
-    resource = cloud.store.of("aiplatform").get(name.partition("@")[0]) or {}
-    models = [one["model"] for one in resource.get("deployedModels", [])] if "/endpoints/" in name else [name.partition("@")[0]]
-    return any(BASE in (cloud.store.of("aiplatform").get(model) or {}).get("labels", {}) for model in models)
+    kept = cloud.store.of("aiplatform")
+    found = kept.get(name.partition("@")[0]) or {}
+    models = [kept.get(one["model"]) or {} for one in found.get("deployedModels", [])] if "/endpoints/" in name else [found]
+    return any(is_generative(model) for model in models)
 
 
 def head_of(cloud: Cloud, name: str) -> Head:
@@ -223,10 +242,12 @@ def head_of(cloud: Cloud, name: str) -> Head:
     if resource is None:
         raise Refusal(404, "", f"Resource '{name}' was not found.")
     if "/endpoints/" in name:
-        deployed = [one for one in resource.get("deployedModels", []) if resource.get("trafficSplit", {}).get(one["id"])]
-        if not deployed:
+        deployed = {one["id"]: one for one in resource.get("deployedModels", [])}
+        shares = {key: share for key, share in resource.get("trafficSplit", {}).items() if share}
+        if not shares:
             raise Refusal(400, "FAILED_PRECONDITION", f"Endpoint '{name}' sends traffic to no deployed model. Deploy one.")
-        model, version = deployed[0]["model"], deployed[0]["modelVersionId"]
+        (chosen,) = random.choices(list(shares), weights=list(shares.values()))
+        model, version = deployed[chosen]["model"], deployed[chosen]["modelVersionId"]
     else:
         model, version = resource["name"], resource["versionId"]
     try:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 RUN = ("customJobs", "hyperparameterTuningJobs", "trainingPipelines")
 GLANCE_SECONDS = 4.0
 NOT_RUN = (
-    "schedules",
     "modelDeploymentMonitoringJobs",
     "modelMonitors.modelMonitoringJobs",
     "notebookExecutionJobs",

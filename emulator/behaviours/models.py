@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MODELS = "projects.locations.models"
 VERSIONS = "model-versions"
 ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
+TUNED = "GENIE"
+"""The `modelSourceInfo.sourceType` by which clients know a tuned Gemini."""
 SERVER_FIELDS = {"name", "versionId", "versionAliases", "versionCreateTime", "createTime", "deployedModels"}
 
 
@@ -197,6 +199,11 @@ def find(cloud: Cloud, name: str) -> Json:
         if wanted == version["versionId"] or wanted in version["versionAliases"]:
             return version
     raise Refusal(404, "", f"Model '{name}' was not found.")
+
+
+def is_generative(model: Json) -> bool:
+    """Whether a model is a tuned Gemini, which needs no server and predicts nothing but content."""
+    return bool(model.get("modelSourceInfo", {}).get("sourceType") == TUNED)
 
 
 def versions(cloud: Cloud, model: str) -> list[Json]:

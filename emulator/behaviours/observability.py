@@ -41,8 +41,14 @@ def sink(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
 @on("logging", "entries.write")
 async def write_entries(call: Call, cloud: Cloud) -> Json:
     """Entries are kept in the order in which they arrive."""
-    common = {"logName": call.body.get("logName", ""), "resource": call.body.get("resource", {"type": "global"})}
-    entries.write(cloud, [{**common, **entry} for entry in call.body.get("entries", [])])
+    given = call.body.get("entries", [])
+    common = {"resource": {"type": "global"}, **{key: call.body[key] for key in ("logName", "resource") if call.body.get(key)}}
+    nameless = [index for index, entry in enumerate(given) if not (entry.get("logName") or common.get("logName"))]
+    if nameless:
+        message = f"Entry {nameless[0]} has no logName, and the request has none for all. Nothing was written. Name a log in one of them."
+        raise Refusal(400, "INVALID_ARGUMENT", message)
+    labels = call.body.get("labels", {})
+    entries.write(cloud, [{**common, **entry, **({"labels": {**labels, **entry.get("labels", {})}} if labels else {})} for entry in given])
     return {}
 
 
@@ -65,6 +71,24 @@ async def list_entries(call: Call, cloud: Cloud) -> Json:
     rows = [row for row in rows if not names or row["logName"].startswith(names)]
     rows = sorted(filters.select(rows, call.body.get("filter", "")), key=lambda row: str(row["timestamp"]))
     return {"entries": rows[::-1] if call.body.get("orderBy", "").endswith("desc") else rows}
+
+
+@on("logging", "projects.logs.list")
+async def list_logs(call: Call, cloud: Cloud) -> Json:
+    """Names of the logs that have entries."""
+    rows = cloud.store.of(entries.ENTRIES).under(call.name)
+    return {"logNames": sorted({row["logName"] for _, row in rows})}
+
+
+@on("logging", "projects.logs.delete")
+async def delete_log(call: Call, cloud: Cloud) -> Json:
+    """All entries of a log go with it; its id is kept as it was sent, since a slash in it is encoded."""
+    log = f"projects/{call.project}/logs/{call.path.rpartition('/logs/')[2]}"
+    kept = cloud.store.of(entries.ENTRIES)
+    if not kept.under(log):
+        raise Refusal(404, "NOT_FOUND", f"Log {log} does not exist.")
+    kept.delete(log)
+    return {}
 
 
 # Metric descriptors

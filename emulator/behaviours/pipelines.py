@@ -33,26 +33,19 @@ _last_read: dict[str, float] = {}
 @on("aiplatform", f"{JOBS}.create")
 async def create(call: Call, cloud: Cloud) -> Json:
     """Accepts a compiled specification and starts it."""
+    return submit(call, cloud)
+
+
+def submit(call: Call, cloud: Cloud) -> Json:
+    """Starts the pipeline job that is the body of `call`, a `pipelineJobs.create`.
+
+    Raises:
+        Refusal: It could not run.
+    """
     from emulator.engines.pipelines import resource
     from emulator.engines.pipelines.journal import Journal
 
-    spec, runtime = call.body.get("pipelineSpec"), call.body.get("runtimeConfig", {})
-    if not spec:
-        raise Refusal(
-            400, "", "The pipeline job has no pipelineSpec; a templateUri alone is not emulated. Nothing was run. Send the specification."
-        )
-    _check(spec)
-    if runtime.get("inputArtifacts"):
-        raise Refusal(
-            400,
-            "",
-            "runtimeConfig.inputArtifacts is not emulated. Nothing was run. Pass the artifact's address as a parameter and begin with an "
-            "importer step.",
-        )
-    root = _root(call.body)
-    if not root.startswith("gs://"):
-        raise Refusal(400, "", f"runtimeConfig.gcsOutputDirectory is {root!r}, not a gs:// address. Nothing was run. Set pipeline_root.")
-    cloud.objects.bucket(root.removeprefix("gs://").partition("/")[0])
+    check(call.body, cloud)
     created = cloud.resources.create(call)
     job = _job(created, cloud)
     resource.open_contexts(job, Metadata(cloud.store))
@@ -200,7 +193,32 @@ def _with_contexts(job: Json, cloud: Cloud) -> Json:
     return {**job, "jobDetail": {**job.get("jobDetail", {}), **{key: context for key, context in found.items() if context}}}
 
 
-def _check(spec: Json) -> None:
+def check(job: Json, cloud: Cloud) -> None:
+    """Refuses a pipeline job that could not run.
+
+    Raises:
+        Refusal: The job could not run.
+    """
+    spec, runtime = job.get("pipelineSpec"), job.get("runtimeConfig", {})
+    if not spec:
+        raise Refusal(
+            400, "", "The pipeline job has no pipelineSpec; a templateUri alone is not emulated. Nothing was run. Send the specification."
+        )
+    _check_specification(spec)
+    if runtime.get("inputArtifacts"):
+        raise Refusal(
+            400,
+            "",
+            "runtimeConfig.inputArtifacts is not emulated. Nothing was run. Pass the artifact's address as a parameter and begin with an "
+            "importer step.",
+        )
+    root = _root(job)
+    if not root.startswith("gs://"):
+        raise Refusal(400, "", f"runtimeConfig.gcsOutputDirectory is {root!r}, not a gs:// address. Nothing was run. Set pipeline_root.")
+    cloud.objects.bucket(root.removeprefix("gs://").partition("/")[0])
+
+
+def _check_specification(spec: Json) -> None:
     """Refuses what is no compiled pipeline, and steps that would install packages into the environment that everything runs in."""
     from emulator.engines.pipelines import containers
 

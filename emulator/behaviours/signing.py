@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING
 
 from emulator.behaviours import Call, Json, Refusal, not_emulated, on
-from emulator.behaviours.security import KEYS
+from emulator.behaviours.kms import MATERIAL, VERSIONS, check_enabled
+from emulator.engines.integrity import checksum, received, sent
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
 ALGORITHM = "EC_SIGN_P256_SHA256"
-MATERIAL = "key-material"
-"""Version → its private key, in PEM."""
+LIMIT = 64
+"""Bytes of the longest digest that there is."""
 
 
-@on("cloudkms", f"{KEYS}.cryptoKeyVersions.asymmetricSign")
+@on("cloudkms", f"{VERSIONS}.asymmetricSign")
 async def sign(call: Call, cloud: Cloud) -> Json:
     """The signature of a SHA-256 digest; what the caller says about its checksum is checked."""
     from cryptography.hazmat.primitives import hashes
@@ -27,23 +27,19 @@ async def sign(call: Call, cloud: Cloud) -> Json:
     version = _usable(call, cloud, call.name)
     if "data" in call.body:
         raise not_emulated("cloudkms asymmetricSign of data in place of its digest")
-    digest = base64.b64decode(call.body.get("digest", {}).get("sha256", ""))
+    digest, checked = received({**call.body, "digest": call.body.get("digest", {}).get("sha256", "")}, "digest", LIMIT)
     if len(digest) != 32:
         raise Refusal(400, "INVALID_ARGUMENT", f"{version['algorithm']} signs a SHA-256 digest of 32 bytes, not of {len(digest)}.")
-    claimed = call.body.get("digestCrc32c")
-    if claimed is not None and claimed != _checksum(digest):
-        raise Refusal(400, "INVALID_ARGUMENT", "The checksum in field digest_crc32c did not match the data in field digest.")
     signature = _material(cloud, call.name).sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
     return {
-        "signature": base64.b64encode(signature).decode(),
-        "signatureCrc32c": _checksum(signature),
-        "verifiedDigestCrc32c": claimed is not None,
+        **sent("signature", signature),
+        "verifiedDigestCrc32c": checked,
         "name": call.name,
         "protectionLevel": version["protectionLevel"],
     }
 
 
-@on("cloudkms", f"{KEYS}.cryptoKeyVersions.getPublicKey")
+@on("cloudkms", f"{VERSIONS}.getPublicKey")
 async def public_key(call: Call, cloud: Cloud) -> Json:
     """The public half, in PEM."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -54,7 +50,7 @@ async def public_key(call: Call, cloud: Cloud) -> Json:
     return {
         "pem": pem.decode(),
         "algorithm": version["algorithm"],
-        "pemCrc32c": _checksum(pem),
+        "pemCrc32c": checksum(pem),
         "name": name,
         "protectionLevel": version["protectionLevel"],
         "publicKeyFormat": "PEM",
@@ -66,8 +62,7 @@ def _usable(call: Call, cloud: Cloud, name: str) -> Json:
     version = cloud.resources.load(call, name)
     if version["algorithm"] != ALGORITHM:
         raise Refusal(400, "FAILED_PRECONDITION", f"{name} has the algorithm {version['algorithm']}, which does not sign.")
-    if version["state"] != "ENABLED":
-        raise Refusal(400, "FAILED_PRECONDITION", f"{name} is not enabled, current state is: {version['state']}.")
+    check_enabled(version)
     return version
 
 
@@ -85,9 +80,3 @@ def _material(cloud: Cloud, name: str) -> EllipticCurvePrivateKey:
         kept.put(name, "Material", {"pem": pem.decode()})
     assert isinstance(private, ec.EllipticCurvePrivateKey)
     return private
-
-
-def _checksum(content: bytes) -> str:
-    import google_crc32c
-
-    return str(google_crc32c.value(content))

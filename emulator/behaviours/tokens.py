@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 
 async def token(call: Call, cloud: Cloud) -> Json:
-    """An access token for whoever signed the assertion; an identity token too, where its claims name an audience."""
+    """An access token for whoever signed the assertion, and an identity token for the audience that its claims name."""
     form = parse_qs(call.raw.decode(errors="replace"))
     assertion = form.get("assertion", [""])[0]
     e_mail = identity.issuer(assertion) or identity.E_MAIL
+    audience = str(identity.claims(assertion).get("target_audience", "local"))
     return {
         "access_token": identity.access_token(e_mail),
-        "id_token": identity.identity_token(e_mail, "local", int(time.time())),
+        "id_token": identity.identity_token(e_mail, audience, int(time.time())),
         "expires_in": identity.LIFETIME_SECONDS,
         "token_type": "Bearer",
     }

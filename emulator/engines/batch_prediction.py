@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.behaviours import Refusal
 from emulator.behaviours.models import find
 from emulator.clock import now
-from emulator.engines import instances, predictions, registry
+from emulator.engines import batch_lines, instances, registry
 from emulator.engines.instances import Drafts, Row, Source
 from emulator.operations import CODES
 
@@ -187,7 +187,7 @@ class Work:
                 for lines in await self._together(batches):
                     self._drafts.append(RESULTS, lines.results)
                     self._drafts.append(ERRORS, lines.errors)
-                    self._first_error = self._first_error or next((predictions.message_of(line) for line in lines.errors), "")
+                    self._first_error = self._first_error or next((batch_lines.message_of(line) for line in lines.errors), "")
                     self._faults = self._faults + 1 if lines.faulty else 0
                 ended, begun = time.monotonic() - begun, time.monotonic()
                 self._seconds += ended
@@ -247,7 +247,7 @@ class Work:
             try:
                 if row.error:
                     raise ValueError(row.error)
-                ready.append((row, predictions.sent(self._job, row)))
+                ready.append((row, batch_lines.sent(self._job, row)))
             except ValueError as error:
                 errors.append(self._error(row, row.value, CODES["INVALID_ARGUMENT"], str(error)))
         answer, faulty = await self._ask([instance for _, instance in ready], tries) if ready else ([], False)
@@ -256,11 +256,11 @@ class Work:
             errors += [self._error(row, instance, code, message) for row, instance in ready]
         else:
             found = zip(ready, answer, strict=True)
-            results = [predictions.line(self._job, row, instance, {"prediction": one}) for (row, instance), one in found]
+            results = [batch_lines.line(self._job, row, instance, {"prediction": one}) for (row, instance), one in found]
         return Lines(results, errors, faulty)
 
     def _error(self, row: Row, instance: Any, code: int, message: str) -> str:
-        return predictions.line(self._job, row, instance, {"error": {"code": code, "message": message}})
+        return batch_lines.line(self._job, row, instance, {"error": {"code": code, "message": message}})
 
     async def _ask(self, batch: list[Any], tries: int) -> tuple[list[Any] | Refusal, bool]:
         """The predictions of a batch, or what went wrong; and whether that is a fault of the server, which may pass."""
@@ -276,7 +276,7 @@ class Work:
                 continue
             said = content[:SAID_BYTES].decode(errors="replace")
             if status < 400:
-                answered = predictions.answered(content, len(batch))
+                answered = batch_lines.answered(content, len(batch))
                 message = f"The model server did not answer {len(batch)} `predictions` but {said}"
                 return (Refusal(500, "INTERNAL", message) if answered is None else answered), False
             problem = Refusal(status, "INVALID_ARGUMENT" if status < 500 else "INTERNAL", f"The model server answered {status}: {said}")
@@ -293,5 +293,5 @@ class Work:
                 names = {f"{stream}-{number:05}-of-{len(shards):05}": file for number, file in enumerate(shards)}
                 instances.publish(self._cloud, info["gcsOutputDirectory"], names)
             return
-        for stream, (table, fields) in zip(files, predictions.tables_of(self._cloud, self._job), strict=True):
+        for stream, (table, fields) in zip(files, batch_lines.tables_of(self._cloud, self._job), strict=True):
             await instances.publish_rows(self._cloud, table, fields, files[stream], self._name)

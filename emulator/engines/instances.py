@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from emulator.behaviours import Refusal, not_emulated
-from emulator.engines import objects
 from emulator.engines.bigquery.names import parts, reference_of
+from emulator.engines.objects import split
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -112,9 +112,9 @@ def source_of(cloud: Cloud, configuration: Json) -> Source:
         return Source(form, (Part(table, cloud.bigquery.tables.table(table).get("lastModifiedTime", "")),))
     found, missing = [], []
     for uri in configuration[given].get("uris", []):
-        matching = _matching(cloud, uri)
-        found += [Part(f"gs://{one['bucket']}/{one['name']}", one["generation"]) for one in matching]
-        missing += [] if matching else [uri]
+        here = matching(cloud, uri)
+        found += [Part(f"gs://{one['bucket']}/{one['name']}", one["generation"]) for one in here]
+        missing += [] if here else [uri]
     if not found:
         raise Refusal(
             400, "FAILED_PRECONDITION", f"There is nothing at {', '.join(missing) or 'no address'}. Write the instances there first."
@@ -165,8 +165,13 @@ async def pages(cloud: Cloud, source: Source, start: Position, size: int) -> Asy
                     yield page, (index_, at)
 
 
-def _matching(cloud: Cloud, uri: str) -> list[Json]:
-    bucket, name = objects.split(uri)
+def matching(cloud: Cloud, uri: str) -> list[Json]:
+    """The objects at an address, which may hold wildcards: https://cloud.google.com/storage/docs/wildcards.
+
+    Raises:
+        Refusal: It is no address of Cloud Storage.
+    """
+    bucket, name = split(uri)
     if not re.search(r"[*?]", name):
         found = cloud.objects.get(bucket, name)
         return [] if found is None else [found]
@@ -239,7 +244,7 @@ def _listed(cloud: Cloud, file: IO[bytes], at: int) -> Iterator[tuple[Row, int]]
         address = line.decode(errors="replace").strip()
         if address:
             try:
-                yield Row(address, cloud.objects.read(*objects.split(address))), at
+                yield Row(address, cloud.objects.read(*split(address))), at
             except Refusal as refusal:
                 yield Row(address, error=refusal.message), at
 

@@ -36,6 +36,9 @@ BATCH_MESSAGES = 1000
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 10.0, 600.0
 """Of a retry policy that leaves them out."""
 WEEK_SECONDS = 604_800.0
+HELD_SECONDS = 0.05
+ACKNOWLEDGED = "#acknowledged"
+"""What follows a subscription's name where it retains what was acknowledged. Snapshots keep copies under their own names."""
 
 
 class Messages:
@@ -95,6 +98,9 @@ class Messages:
         for name, row in self._kept.items(kind="Subscription"):
             if self._cloud.projects.by_id(row.get("topic", "")) == topic and not row.get("detached"):
                 yield name, row.get("filter", ""), bool(row.get("enableMessageOrdering"))
+        for name, row in self._kept.items(kind="Snapshot"):
+            if row["topic"] == topic:
+                yield name, "", True
 
     def pull(self, name: str, subscription: Json, limit: int) -> list[Json]:
         """Leases messages, the oldest first; one that has been delivered too often goes to the dead letters instead.
@@ -110,7 +116,8 @@ class Messages:
         moment = time.time()
         deadline = moment + (subscription.get("ackDeadlineSeconds") or DEFAULT_DEADLINE_SECONDS)
         retention = _seconds(subscription.get("messageRetentionDuration", ""), WEEK_SECONDS)
-        self._database.execute("delete from messages where subscription = ? and published < ?", (name, moment - retention))
+        retained = (name, name + ACKNOWLEDGED, moment - retention)
+        self._database.execute("delete from messages where subscription in (?, ?) and published < ?", retained)
         dead = subscription.get("deadLetterPolicy", {})
         leased: list[Json] = []
         held = self._held(name, moment) if subscription.get("enableMessageOrdering") else None
@@ -161,11 +168,19 @@ class Messages:
         self.publish(topic, [{**letter, "attributes": {**message.get("attributes", {}), **origin}}])
         self._database.execute("delete from messages where id = ?", (identifier,))
 
-    def acknowledge(self, name: str, leases: Iterable[str]) -> None:
-        """Forgets messages by their leases; one that has been leased anew meanwhile stays."""
-        held = [(_row(lease), name, lease) for lease in leases]
+    def acknowledge(self, name: str, subscription: Json, leases: Iterable[str]) -> None:
+        """Forgets messages by their leases, or puts them aside where they are retained; one that has been leased anew meanwhile stays."""
         with self._transaction():
-            self._database.executemany("delete from messages where id = ? and subscription = ? and lease = ?", held)
+            for lease in leases:
+                self._settle(name, subscription, "id = ? and lease = ?", (_row(lease), lease))
+
+    def _settle(self, name: str, subscription: Json, which: str, values: tuple[object, ...]) -> None:
+        """Takes those messages of a subscription that `which` selects as acknowledged."""
+        if subscription.get("retainAckedMessages"):
+            aside = (name + ACKNOWLEDGED, name, *values)
+            self._database.execute(f"update messages set subscription = ? where subscription = ? and {which}", aside)
+        else:
+            self._database.execute(f"delete from messages where subscription = ? and {which}", (name, *values))
 
     def extend(self, name: str, subscription: Json, leases: Sequence[str], seconds: int) -> None:
         """Moves the deadline of leases; 0 seconds give the messages back, to be delivered again by the retry policy."""
@@ -181,13 +196,48 @@ class Messages:
         if not seconds:
             self._event(name).set()
 
-    def seek(self, name: str, published_before: float) -> None:
-        """Forgets what was published before a moment."""
-        self._database.execute("delete from messages where subscription = ? and published < ?", (name, published_before))
+    def seek(self, name: str, subscription: Json, moment: float) -> None:
+        """Takes what was published before a moment as acknowledged, and what is retained of the rest as not."""
+        with self._transaction():
+            self._settle(name, subscription, "published < ?", (moment,))
+            self._database.execute(
+                "update messages set subscription = ?, due = 0, attempt = 0, lease = '' where subscription = ? and published >= ?",
+                (name, name + ACKNOWLEDGED, moment),
+            )
+        self._event(name).set()
+
+    def seek_snapshot(self, name: str, subscription: Json, snapshot: str) -> None:
+        """Takes what a snapshot holds as not acknowledged, and everything else as acknowledged."""
+        kept = self._database.execute("select body, ordering_key, published from messages where subscription = ? order by id", (snapshot,))
+        bodies = {body: (key, published) for body, key, published in kept.fetchall()}
+        wanted = filters.select([json.loads(body) for body in bodies], subscription.get("filter", ""))
+        ids = {message["messageId"] for message in wanted}
+        rows = [(body, *rest) for body, rest in bodies.items() if json.loads(body)["messageId"] in ids]
+        ordered = bool(subscription.get("enableMessageOrdering"))
+        with self._transaction():
+            self._settle(name, subscription, "true", ())
+            held = [(name + ACKNOWLEDGED, body) for body, _, _ in rows]
+            self._database.executemany("delete from messages where subscription = ? and body = ?", held)
+            self._database.executemany(
+                "insert into messages values (null, ?, ?, ?, ?, 0, 0, '')",
+                [(name, body, key if ordered else "", published) for body, key, published in rows],
+            )
+        self._event(name).set()
+
+    def snapshot(self, name: str, subscription: str) -> float:
+        """Copies what a subscription has not acknowledged to a snapshot; when the oldest of it was published, or now."""
+        with self._transaction():
+            self._database.execute(
+                "insert into messages select null, ?, body, ordering_key, published, 0, 0, '' from messages "
+                "where subscription = ? order by id",
+                (name, subscription),
+            )
+        (oldest,) = self._database.execute("select min(published) from messages where subscription = ?", (name,)).fetchone()
+        return float(oldest or time.time())
 
     def forget(self, name: str) -> None:
-        """Removes the messages of a subscription that is deleted."""
-        self._database.execute("delete from messages where subscription = ?", (name,))
+        """Removes the messages of a subscription or a snapshot that is deleted."""
+        self._database.execute("delete from messages where subscription in (?, ?)", (name, name + ACKNOWLEDGED))
         self._event(name).set()
 
     def counts(self) -> dict[str, tuple[int, float]]:
@@ -197,14 +247,15 @@ class Messages:
             "select subscription, waiting, (select published from messages where id = first) from"
             " (select subscription, count(*) as waiting, min(id) as first from messages group by subscription)"
         ).fetchall()
-        return {name: (count, oldest) for name, count, oldest in rows}
+        return {name: (count, oldest) for name, count, oldest in rows if "/subscriptions/" in name and not name.endswith(ACKNOWLEDGED)}
 
     async def arrival(self, name: str, wait: float) -> None:
         """Waits until something may be delivered: a message came or was given back, a lease ran out, or the time is over."""
         event = self._event(name)
         event.clear()
         (due,) = self._database.execute("select min(due) from messages where subscription = ?", (name,)).fetchone()
-        pause = wait if due is None else min(wait, max(due - time.time(), 0.0))
+        # What is due and yet was not delivered is held back by another message: it is looked for again, but not without a pause.
+        pause = wait if due is None else min(wait, max(due - time.time(), HELD_SECONDS))
         try:
             await asyncio.wait_for(event.wait(), pause)
         except TimeoutError:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -68,13 +70,13 @@ class Pushes:
         body, headers = request(name, config, received)
         try:
             status = await asyncio.wait_for(
-                asyncio.to_thread(_post, config["pushEndpoint"], body, headers, subscription.get("ackDeadlineSeconds") or 10), 600
+                send("POST", config["pushEndpoint"], body, headers, subscription.get("ackDeadlineSeconds") or 10), 600
             )
         except (OSError, TimeoutError) as error:
             self._cloud.log(name, f"{config['pushEndpoint']} did not answer: {error}")
             status = 0
         if status in ACKNOWLEDGES:
-            self._messages.acknowledge(name, [received["ackId"]])
+            self._messages.acknowledge(name, subscription, [received["ackId"]])
             return True
         if status:
             self._cloud.log(
@@ -107,11 +109,41 @@ def request(name: str, config: Json, received: Json) -> tuple[bytes, dict[str, s
     return json.dumps({"message": both, "subscription": name, **attempt}).encode(), headers
 
 
-def _post(address: str, body: bytes, headers: dict[str, str], timeout: float) -> int:
+async def send(http: str, address: str, body: bytes, headers: dict[str, str], timeout: float) -> int:
+    """Sends a request to this machine and returns the status of its answer.
+
+    Raises:
+        OSError: None came within `timeout` seconds.
+    """
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[int] = loop.create_future()
+
+    def settle(status: int, error: OSError | None) -> None:
+        if answered.done():
+            return
+        if error is None:
+            answered.set_result(status)
+        else:
+            answered.set_exception(error)
+
+    def work() -> None:
+        try:
+            outcome: tuple[int, OSError | None] = (_request(http, address, body, headers, timeout), None)
+        except OSError as error:
+            outcome = (0, error)
+        with contextlib.suppress(RuntimeError):  # The emulator has ended meanwhile.
+            loop.call_soon_threadsafe(settle, *outcome)
+
+    # A thread of a pool would keep the emulator from ending until a slow server has answered.
+    threading.Thread(target=work, daemon=True).start()
+    return await answered
+
+
+def _request(http: str, address: str, body: bytes, headers: dict[str, str], timeout: float) -> int:
     import urllib3
 
     try:
         with urllib3.PoolManager(retries=False, timeout=timeout) as pool:
-            return int(pool.request("POST", address, body=body, headers=headers, redirect=False).status)
-    except urllib3.exceptions.HTTPError as error:
+            return int(pool.request(http, address, body=body, headers=headers, redirect=False).status)
+    except (urllib3.exceptions.HTTPError, ValueError) as error:
         raise OSError(str(error)) from error

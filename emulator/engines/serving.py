@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,7 @@ ANSWER_SECONDS = 60.0
 """Vertex AI's limit for one prediction."""
 RECONNECT = urllib3.Retry(3, status=0, redirect=0, backoff_factor=0.05, allowed_methods=None, raise_on_status=False)
 """A server may drop a connection that waits in its queue, or that it has kept for long; a prediction can be asked for again."""
+CHUNK = 1 << 16
 HEALTH_SECONDS = 5.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.01, 0.25
 CONNECTIONS = 32
@@ -49,6 +52,23 @@ class Server:
     predict_route: str
     ended: asyncio.Task[Ended]
     said: Said
+    requests: set[object] = field(default_factory=set)
+    """Predictions that it is at work on."""
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it is at work on none any more."""
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """While it is at work on one prediction."""
+        mark = object()
+        self.requests.add(mark)
+        self.idle.clear()
+        try:
+            yield
+        finally:
+            self.requests.discard(mark)
+            if not self.requests:
+                self.idle.set()
 
 
 class Servers:
@@ -78,22 +98,49 @@ class Servers:
 
     async def ask(self, server: Server, body: bytes, content_type: str) -> tuple[int, str, bytes]:
         """Status, content type and body of a server's answer to a prediction request."""
+        with server.at_work():
+            answer = await self._answer(server, body, content_type)
+            return answer.status, answer.headers.get("Content-Type", "application/json"), answer.data
+
+    async def stream(self, server: Server, body: bytes, content_type: str) -> tuple[int, str, AsyncIterator[bytes]]:
+        """As `ask`, but the body comes as the server writes it."""
+        with server.at_work():
+            answer = await self._answer(server, body, content_type, preload_content=False)
+
+        async def parts() -> AsyncIterator[bytes]:
+            loop = asyncio.get_running_loop()
+            with server.at_work():
+                try:
+                    while part := await loop.run_in_executor(self._threads, answer.read1, CHUNK):
+                        yield part
+                except urllib3.exceptions.HTTPError:
+                    # The head has been sent: a body that ends before its end is all that can be told.
+                    raise ConnectionError(f"The model server broke off. Its last line was: {server.said.last}") from None
+                finally:
+                    answer.close()
+
+        return answer.status, answer.headers.get("Content-Type", "application/json"), parts()
+
+    async def _answer(self, server: Server, body: bytes, content_type: str, **keywords: Any) -> urllib3.BaseHTTPResponse:
         try:
             headers = {"Content-Type": content_type}
-            asked = self._request(server, "POST", server.predict_route, body=body, headers=headers, timeout=ANSWER_SECONDS)
-            answer = await asyncio.wait_for(asked, ANSWER_SECONDS)
+            asked = self._request(server, "POST", server.predict_route, body=body, headers=headers, timeout=ANSWER_SECONDS, **keywords)
+            return await asyncio.wait_for(asked, ANSWER_SECONDS)
         except TimeoutError:
             message = f"The model server did not answer within {ANSWER_SECONDS:.0f} s. Its last line was: {server.said.last}"
             raise Refusal(504, "DEADLINE_EXCEEDED", message) from None
         except urllib3.exceptions.HTTPError as error:
             message = f"The model server did not answer: {error}. Its last line was: {server.said.last}"
             raise Refusal(503, "UNAVAILABLE", message) from None
-        return answer.status, answer.headers.get("Content-Type", "application/json"), answer.data
 
     async def close(self, endpoint: str, deployed_id: str) -> None:
-        """End the server of a deployed model."""
+        """End the server of a deployed model, after the predictions that it is at work on."""
         server = self._running.pop((endpoint, deployed_id), None)
         if server is not None and not server.ended.done():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    while server.requests:
+                        await server.idle.wait()
             server.process.stop()
             await server.ended
 

@@ -50,6 +50,18 @@ LONGRUNNING = "longrunning.googleapis.com"
 RULES: dict[str, tuple[str, str, str]] = {
     "WriteLogEntries": ("post", "/v2/entries:write", "*"),
     "ListLogEntries": ("post", "/v2/entries:list", "*"),
+    "ListLogs": ("get", "/v2/{parent=projects/*}/logs", ""),
+    "DeleteLog": ("delete", "/v2/{log_name=projects/*/logs/*}", ""),
+    "CreateSink": ("post", "/v2/{parent=projects/*}/sinks", "sink"),
+    "ListSinks": ("get", "/v2/{parent=projects/*}/sinks", ""),
+    "GetSink": ("get", "/v2/{sink_name=projects/*/sinks/*}", ""),
+    "UpdateSink": ("put", "/v2/{sink_name=projects/*/sinks/*}", "sink"),
+    "DeleteSink": ("delete", "/v2/{sink_name=projects/*/sinks/*}", ""),
+    "CreateLogMetric": ("post", "/v2/{parent=projects/*}/metrics", "metric"),
+    "ListLogMetrics": ("get", "/v2/{parent=projects/*}/metrics", ""),
+    "GetLogMetric": ("get", "/v2/{metric_name=projects/*/metrics/*}", ""),
+    "UpdateLogMetric": ("put", "/v2/{metric_name=projects/*/metrics/*}", "metric"),
+    "DeleteLogMetric": ("delete", "/v2/{metric_name=projects/*/metrics/*}", ""),
     "CreateTimeSeries": ("post", "/v3/{name=projects/*}/timeSeries", "*"),
     "ListTimeSeries": ("get", "/v3/{name=projects/*}/timeSeries", ""),
     "CreateMetricDescriptor": ("post", "/v3/{name=projects/*}/metricDescriptors", "metric_descriptor"),
@@ -184,6 +196,9 @@ def rules(method: Method) -> list[dict[str, str]]:
         with IMPORTING:
             base = importlib.import_module(f"{method.module}.rest_base")
     except ModuleNotFoundError:
+        if method.name not in RULES:
+            problem = {"status": "INVALID_ARGUMENT", "message": f"{method.name} of {method.host} is not emulated over gRPC."}
+            raise Refused(400, json.dumps({"error": problem}).encode()) from None
         verb, uri, body = RULES[method.name]
         return [{"method": verb, "uri": uri, **({"body": body} if body else {})}]
     transport = next(value for name, value in vars(base).items() if re.fullmatch(r"_Base\w+RestTransport", name))

@@ -117,12 +117,20 @@ def ours(names: Names, google: Google, kinds: tuple[Kind, ...] = KINDS) -> Itera
         Refused: when Google does not show a kind.
     """
     mine = {name: names.labels[name] for name in ("environment", "team")}
+    return (found for found in everything(names, google, kinds) if mine.items() <= found.labels.items())
+
+
+def everything(names: Names, google: Google, kinds: tuple[Kind, ...] = KINDS) -> Iterator[Found]:
+    """Every resource of these kinds in the project, whosever it is.
+
+    Raises:
+        Refused: when Google does not show a kind.
+    """
     for kind in kinds:
         for body in _listed(kind, names, google):
-            if mine.items() <= body.get("labels", {}).items():
-                fields = {**_places(names), "dataset": body.get("datasetReference", {}).get("datasetId", ""), "name": body.get("name", "")}
-                name = kind.path.format_map(fields)
-                yield Found(kind=kind, name=name, url=f"{kind.api.format_map(fields)}/{name}", body=body)
+            fields = {**_places(names), "dataset": body.get("datasetReference", {}).get("datasetId", ""), "name": body.get("name", "")}
+            name = kind.path.format_map(fields)
+            yield Found(kind=kind, name=name, url=f"{kind.api.format_map(fields)}/{name}", body=body)
 
 
 def _places(names: Names) -> dict[str, str]:

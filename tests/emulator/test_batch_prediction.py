@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from emulator.engines import batch_prediction, instances, predictions
+from emulator.engines import batch_lines, batch_prediction, instances
 from emulator.engines.instances import Row
 from tests.emulator.conftest import Local, started
 from tests.emulator.test_models_and_endpoints import uploaded
@@ -119,8 +119,8 @@ WHOLE = {"id": 7, "x": 1, "y": 2}
 def test_an_instance_is_shaped_by_the_instance_configuration(form: str, configuration: Any, sent: Any, shown: Any) -> None:
     job = {"inputConfig": {"instancesFormat": form}, "instanceConfig": configuration, "outputConfig": {"predictionsFormat": "jsonl"}}
     row = Row(WHOLE)
-    assert predictions.sent(job, row) == sent
-    assert json.loads(predictions.line(job, row, sent, {"prediction": 1})) == {**shown, "prediction": 1}
+    assert batch_lines.sent(job, row) == sent
+    assert json.loads(batch_lines.line(job, row, sent, {"prediction": 1})) == {**shown, "prediction": 1}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_an_instance_is_shaped_by_the_instance_configuration(form: str, configur
 )
 def test_an_instance_without_the_fields_that_it_should_have_is_an_error(configuration: Any, value: Any) -> None:
     with pytest.raises(ValueError, match="instance"):
-        predictions.sent({"inputConfig": {"instancesFormat": "jsonl"}, "instanceConfig": configuration}, Row(value))
+        batch_lines.sent({"inputConfig": {"instancesFormat": "jsonl"}, "instanceConfig": configuration}, Row(value))
 
 
 def test_a_batch_that_the_server_refuses_or_dies_of_fails_alone(local: Local) -> None:

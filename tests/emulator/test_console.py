@@ -740,7 +740,7 @@ class TestActions:
     def test_a_reset_deletes_one_api_and_leaves_the_others(self, tmp_path: Path) -> None:
         with other(tmp_path) as own:
             for at in range(3):
-                own.call("PUT", f"/v1/projects/p/topics/t{at}", {}, host="pubsub.googleapis.com")
+                own.call("PUT", f"/v1/projects/p/topics/topic-{at}", {}, host="pubsub.googleapis.com")
             own.call("POST", "/storage/v1/b?project=p", {"name": "kept-bucket"}, host="storage.googleapis.com")
             confirmation, _ = shown(own, "/reset", api="pubsub")
             assert "Delete 3 resources of pubsub" in confirmation

@@ -120,6 +120,29 @@ def test_tokens_and_embeddings(vertex: Any) -> None:
         vertex.models.embed_content(model="gemini-embedding-001", contents="a card", config={"output_dimensionality": 3072})
 
 
+def test_several_contents_are_embedded_by_one_request(google_cloud: dict[str, Any]) -> None:
+    import google.auth
+    from google.auth.transport.requests import AuthorizedSession
+
+    credentials, _ = google.auth.default(["https://www.googleapis.com/auth/cloud-platform"])
+    model = f"projects/{PROJECT}/locations/europe-west4/publishers/google/models/gemini-embedding-001"
+    requests = [
+        {
+            "model": model,
+            "content": {"parts": [{"text": text}]},
+            "taskType": "CLUSTERING",
+            "embedContentConfig": {"outputDimensionality": 8},
+        }
+        for text in ("a card", "a film")
+    ]
+    address = f"https://europe-west4-aiplatform.googleapis.com/v1/{model}:batchEmbedContents"
+    answer = AuthorizedSession(credentials).post(address, json={"requests": requests}, timeout=10).json()
+    assert [len(one["values"]) for one in answer["embeddings"]] == [8, 8]
+    assert answer["usageMetadata"]["totalTokenCount"] == 8
+    requests[0]["taskType"] = "GUESSING"
+    assert AuthorizedSession(credentials).post(address, json={"requests": requests}, timeout=10).status_code == 400
+
+
 def test_models_are_listed_and_described(vertex: Any, keyed: Any) -> None:
     for client in (vertex, keyed):
         names = [model.name.rpartition("/")[2] for model in client.models.list()]

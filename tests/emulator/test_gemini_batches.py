@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from emulator.behaviours import Response
 from emulator.dispatch import Request, answer
 from emulator.engines.gemini import batches
+from emulator.projects import project_number
 from tests.emulator.conftest import Local
 
 Json = dict[str, Any]
@@ -120,6 +123,8 @@ BAD: dict[str, tuple[Any, str]] = {
         "No such object",
     ),
     "an array": ([1], "no object 'request'"),
+    "half a character": ('{"request": "\\ud800"}', "not JSON"),
+    "a deep one": ({"request": {"contents": json.loads("[" * 400 + "]" * 400)}}, "contents[0]"),
     "a missing cache": ({"request": request("x", cachedContent="cachedContents/1")}, "cached content"),
 }
 
@@ -319,3 +324,57 @@ def test_google_genai_batches_on_bigquery(google_cloud: Json) -> None:
     text = "JSON_VALUE(response, '$.candidates[0].content.parts[0].text')"
     found = sorted(row[0] for row in database.query(f"SELECT {text} FROM batches.answered WHERE status = ''").result())
     assert found == sorted(TEXTS.values())
+
+
+VERTEX_CLIENT = """
+import json, time
+import vertexai
+from google.cloud import storage
+from vertexai.batch_prediction import BatchPredictionJob
+from vertexai.caching import CachedContent
+from vertexai.generative_models import Content, GenerativeModel, Part
+from vertexai.tuning import sft
+
+vertexai.init(project="{project}", location="europe-west4")
+bucket = storage.Client(project="{project}").create_bucket("acme-gemini-vertex")
+texts = {texts!r}
+
+def row(text, label):
+    return {{"contents": [{{"role": "user", "parts": [{{"text": text}}]}}, {{"role": "model", "parts": [{{"text": label}}]}}]}}
+
+rows = [row(text + " " + str(at), label) for at in range(6) for text, label in texts.items()]
+bucket.blob("tune.jsonl").upload_from_string("\\n".join(map(json.dumps, rows)))
+job = sft.train(source_model="gemini-2.5-flash", train_dataset="gs://acme-gemini-vertex/tune.jsonl", epochs=2, adapter_size=4)
+while not job.has_ended:
+    time.sleep(0.2)
+    job.refresh()
+assert job.has_succeeded, job.to_dict()
+tuned = GenerativeModel(job.tuned_model_endpoint_name)
+assert tuned.generate_content("It rained.").text == "weather"
+assert "".join(one.text for one in tuned.generate_content("It rained.", stream=True)) == "weather"
+assert tuned.count_tokens("hello world").total_tokens == 2
+
+bucket.blob("in.jsonl").upload_from_string("\\n".join(json.dumps({{"request": {{"contents": one["contents"][:1]}}}}) for one in rows[:3]))
+# This client takes a project's number alone, and no version.
+name = job.tuned_model_name.partition("@")[0].replace("{project}", "{number}")
+batch = BatchPredictionJob.submit(
+    source_model=name, input_dataset="gs://acme-gemini-vertex/in.jsonl", output_uri_prefix="gs://acme-gemini-vertex/out"
+)
+while not batch.has_ended:
+    time.sleep(0.2)
+    batch.refresh()
+assert batch.has_succeeded, batch.error
+[found] = [one for one in bucket.list_blobs(prefix="out/") if one.name.endswith("predictions.jsonl")]
+assert [json.loads(line)["status"] for line in found.download_as_text().splitlines()] == [""] * 3
+
+turns = [Content(role=role, parts=[Part.from_text(text)]) for pair in texts.items() for role, text in zip(("user", "model"), pair)]
+cached = CachedContent.create(model_name="gemini-2.5-flash", system_instruction="Nothing else matters here. " * 500, contents=turns)
+assert GenerativeModel.from_cached_content(cached).generate_content("Play it again.").text == "music"
+cached.delete()
+"""
+
+
+@pytest.mark.long
+def test_the_vertex_library_tunes_batches_and_caches_over_grpc(google_cloud: Json) -> None:
+    code = VERTEX_CLIENT.format(project=PROJECT, number=project_number(PROJECT), texts=TEXTS)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=150)

@@ -84,6 +84,10 @@ def test_a_request_is_answered_as_if_the_cached_contents_had_been_sent(local: Lo
     assert usage["promptTokenCount"] == whole["usageMetadata"]["promptTokenCount"] > usage["cachedContentTokenCount"]
 
 
+def test_a_number_of_any_length_is_a_number(local: Local, cache: Json) -> None:
+    assert ask(local, cache["name"], generationConfig={"seed": 10**400})[0] == 200
+
+
 def test_the_cache_of_another_model_is_refused(local: Local, cache: Json) -> None:
     status, answered = ask(local, cache["name"], model="gemini-2.5-pro")
     assert status == 400
@@ -210,6 +214,7 @@ def test_the_gemini_api_has_the_same_caches(local: Local) -> None:
     assert keyed(local, "DELETE", cached["name"]) == (200, {})
     status, answered = keyed(local, "POST", f"models/{MODEL}:generateContent", question)
     assert (status, answered["error"]["status"]) == (403, "PERMISSION_DENIED")
+    assert keyed(local, "POST", "cachedContents", {"model": None, "contents": None})[0] == 400
     status, answered = keyed(local, "POST", "cachedContents", {"model": "models/gemini-2.5-pro", "contents": CONTENTS})
     assert status == 400
     assert "min_total_token_count=4096" in answered["error"]["message"]

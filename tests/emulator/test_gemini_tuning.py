@@ -190,6 +190,7 @@ UNLEARNT: dict[str, tuple[list[Json | str], str]] = {
     "free text": ([row(f"Question {at}", f"A long answer number {at}") for at in range(20)], "free text cannot be learnt"),
     "one label": ([row(f"Question {at}", "yes") for at in range(20)], "1 different answers"),
     "bad rows": ([*rows(("Rome",)), *[row(f"Question {at}", "") for at in range(3)]], "line 13: .*no text.*at most 10%"),
+    "a row that is too deep": (['{"contents":' + "[" * 100_000], "a line is not JSON"),
     "no rows": ([], "0 of the 0 rows"),
     "turns": ([{"contents": [{"role": "user", "parts": [{"text": "x"}]}]}], "one turn of the user and one of the model"),
     "a missing file": (
@@ -240,6 +241,18 @@ def test_a_tuned_model_cannot_be_rebased(local: Local) -> None:
     status, answer = local.call("POST", "tuningJobs:rebaseTunedModel", {"tunedModelRef": {"tunedModel": "x"}})
     assert status == 400
     assert "no base model changes" in answer["error"]["message"]
+
+
+def test_a_tuned_model_is_deployed_elsewhere_and_predicts_nothing(local: Local, job: Json) -> None:
+    _, operation = local.call("POST", "endpoints", {"displayName": "other"})
+    endpoint = operation["response"]["name"]
+    given = {"deployedModel": {"model": job["tunedModel"]["model"], "displayName": "again"}, "trafficSplit": {"0": 100}}
+    status, operation = local.call("POST", f"{endpoint}:deployModel", given)
+    assert (status, "error" in operation) == (200, False), operation
+    assert text_of(ask(local, endpoint, "Play a tune from Spain.")[1]) == "music"
+    status, answer = local.call("POST", f"{endpoint}:predict", {"instances": ["x"]})
+    assert status == 400
+    assert "generateContent" in answer["error"]["message"]
 
 
 def test_an_endpoint_without_a_tuned_model_generates_nothing(local: Local) -> None:
@@ -298,10 +311,10 @@ def test_an_undeployed_model_is_deleted_with_its_head(local: Local) -> None:
 def test_validation_rows_measure_the_head(local: Local) -> None:
     local.cloud.objects.put(local.bucket, "validation.jsonl", jsonl(list(rows(("Madrid", "Bonn")))))
     job = tuned(local, "measured.jsonl", list(rows()), spec={"validationDatasetUri": f"gs://{local.bucket}/validation.jsonl"})
-    _, model = local.call("GET", job["tunedModel"]["model"])
-    measured = dict(pair.rsplit(" ", 1) for pair in model["versionDescription"].split(", "))
-    assert float(measured["accuracy_validation"]) > 0.9
-    assert 0.8 < float(measured["accuracy_leave_one_out"]) <= 1
+    _, runs = local.call("GET", f'{job["experiment"].rpartition("/")[0]}?filter=schema_title="system.ExperimentRun"')
+    [run] = [run for run in runs["contexts"] if run["parentContexts"] == [job["experiment"]]]
+    assert run["metadata"]["_metrics"]["accuracy_validation"] > 0.9
+    assert 0.8 < run["metadata"]["_metrics"]["accuracy_leave_one_out"] <= 1
 
 
 @pytest.mark.parametrize("features", [20, 200])

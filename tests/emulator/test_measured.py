@@ -142,3 +142,19 @@ def test_a_service_of_cloud_run_needs_an_image_and_gets_an_address(local: Local)
     assert made["uri"].startswith("https://web-")
     again = ask(local, "PATCH", "run", f"{services}/web", body)["response"]
     assert again["latestReadyRevision"] == f"{LOCATION}/services/web/revisions/web-00002"
+
+
+def test_logs_are_listed_and_go_with_all_their_entries(local: Local) -> None:
+    names = [f"{PROJECT}/logs/{log}" for log in ("training", "aiplatform.googleapis.com%2Fjobs")]
+    for name in names:
+        ask(local, "POST", "logging", "v2/entries:write", {"logName": name, "entries": [{"textPayload": "x"}]})
+    assert set(names) <= set(ask(local, "GET", "logging", f"v2/{PROJECT}/logs")["logNames"])
+    for name in names:
+        ask(local, "DELETE", "logging", f"v2/{name}")
+        assert local.call("DELETE", f"/v2/{name}", host="logging.googleapis.com")[0] == 404
+    assert not set(names) & set(ask(local, "GET", "logging", f"v2/{PROJECT}/logs")["logNames"])
+
+
+def test_an_entry_without_a_log_is_refused(local: Local) -> None:
+    status, answer = local.call("POST", "/v2/entries:write", {"entries": [{"textPayload": "x"}]}, host="logging.googleapis.com")
+    assert (status, "has no logName" in answer["error"]["message"]) == (400, True)

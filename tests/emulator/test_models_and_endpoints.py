@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from emulator import dispatch
 
 if TYPE_CHECKING:
     from tests.emulator.conftest import Local
@@ -189,6 +193,71 @@ def test_traffic_follows_the_split_and_a_wrong_split_is_refused(local: Local) ->
     assert local.call("PATCH", f"{name}?updateMask=trafficSplit", {"trafficSplit": {challenger: 100}})[0] == 200
     assert served() == {"challenger": 60}
     assert local.call("POST", f"{name}:undeployModel", {"deployedModelId": champion})[0] == 200
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    """A pipe on which the model's server waits until somebody writes into it, who waits for the server."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    return path
+
+
+@pytest.mark.parametrize("own_host", [False, True])
+def test_a_stream_arrives_as_the_server_writes_it(local: Local, pipe: Path, own_host: bool) -> None:
+    model, _ = uploaded(local)
+    name = local.call("POST", "endpoints", {"displayName": "e", "dedicatedEndpointEnabled": own_host})[1]["response"]["name"]
+    deployed = deploy(local, name, model, {"0": 100})["response"]["deployedModel"]
+    host = local.call("GET", name)[1].get("dedicatedEndpointDns", "europe-west4-aiplatform.googleapis.com")
+    body = json.dumps({"parts": ["one", "two", "three"], "between": str(pipe)}).encode()
+
+    async def read() -> list[bytes]:
+        answer = await dispatch.answer(dispatch.Request("POST", host, f"/v1/{name}:streamRawPredict", "", {}, body), local.cloud)
+        assert (answer.status, answer.content_type, answer.headers["X-Vertex-AI-Deployed-Model-Id"]) == (
+            200,
+            "text/event-stream",
+            deployed["id"],
+        )
+        assert not isinstance(answer.body, bytes)
+        parts = []
+        async for part in answer.body:
+            parts.append(part)
+            # The server writes no more before this: a body that is gathered first would never come.
+            await asyncio.to_thread(pipe.write_text, "on")
+        return parts
+
+    assert local.run(asyncio.wait_for(read(), 20)) == [b"one", b"two", b"three"]
+
+
+def test_a_model_that_is_undeployed_answers_what_it_is_at_work_on(local: Local, pipe: Path) -> None:
+    model, _ = uploaded(local)
+    name = endpoint(local)
+    deployed = deploy(local, name, model, {"0": 100})["response"]["deployedModel"]["id"]
+
+    async def work() -> tuple[tuple[int, Any], bool, tuple[int, Any], tuple[int, Any]]:
+        asked = asyncio.create_task(local.ask("POST", f"{name}:rawPredict", {"instances": ["a"], "between": str(pipe)}))
+        while not any(server.requests for key, server in local.cloud.servers._running.items() if key[0] == name):
+            await asyncio.sleep(0)
+        undeployed = asyncio.create_task(local.ask("POST", f"{name}:undeployModel", {"deployedModelId": deployed}))
+        while local.cloud.servers._running.keys() & {(name, deployed)}:
+            await asyncio.sleep(0)
+        refused = await local.ask("POST", f"{name}:predict", {"instances": ["b"]})
+        early = undeployed.done()
+        await asyncio.to_thread(pipe.write_text, "on")
+        return await asked, early, await undeployed, refused
+
+    answered, early, undeployed, refused = local.run(work())
+    assert (answered[0], answered[1]["predictions"][0]["instance"]) == (200, "a")
+    assert (early, undeployed[0], refused[0]) == (False, 200, 400)
+
+
+def test_a_server_that_crashed_is_started_again(local: Local) -> None:
+    model, _ = uploaded(local)
+    name = endpoint(local)
+    deploy(local, name, model, {"0": 100})
+    status, answer = local.call("POST", f"{name}:predict", {"instances": ["crash"]})
+    assert (status, answer["error"]["status"]) == (503, "UNAVAILABLE")
+    assert local.call("POST", f"{name}:predict", {"instances": ["a"]})[0] == 200
 
 
 def test_a_container_that_does_not_start_is_not_deployed(local: Local) -> None:

@@ -10,12 +10,15 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.api_core.exceptions import NotFound
 
-from emulator.engines.messages import Messages
+from emulator.clock import read
+from emulator.engines.messages import HELD_SECONDS, Messages
 
 if TYPE_CHECKING:
     from tests.emulator.conftest import Local
@@ -109,7 +112,7 @@ def _later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 
 def _local(local: Local, settings: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
     number = next(numbers)
-    topic, name = f"projects/acme-test/topics/t{number}", f"projects/acme-test/subscriptions/s{number}"
+    topic, name = f"projects/acme-test/topics/topic-{number}", f"projects/acme-test/subscriptions/inbox-{number}"
     local.call("PUT", f"/v1/{topic}", {}, host="pubsub.googleapis.com")
     status, subscription = local.call("PUT", f"/v1/{name}", {"topic": topic, **settings}, host="pubsub.googleapis.com")
     assert status == 200, subscription
@@ -141,6 +144,16 @@ def test_messages_of_one_key_come_in_order_and_wait_for_each_other(clients: tupl
     assert [one.message.data for one in pulled(clients, subscription)] == [b"other"]
     subscriber.acknowledge(subscription=subscription, ack_ids=[first.ack_id])
     assert [one.message.data for one in pulled(clients, subscription)] == [b"2", b"3"]
+
+
+def test_what_waits_for_another_message_is_not_looked_for_without_a_pause(local: Local) -> None:
+    messages = local.cloud.messages
+    topic, name, subscription = _local(local, {"enableMessageOrdering": True})
+    messages.publish(topic, [{"data": "bQ==", "orderingKey": "k"}, {"data": "bg==", "orderingKey": "k"}])
+    assert len(messages.pull(name, subscription, 1)) == 1
+    started = time.monotonic()
+    local.run(messages.arrival(name, 60))
+    assert HELD_SECONDS / 2 < time.monotonic() - started < 30
 
 
 def test_a_filter_keeps_messages_out(clients: tuple[Any, Any]) -> None:
@@ -215,5 +228,70 @@ def test_messages_and_leases_outlive_a_kill(local: Local) -> None:
     # Opened beside the one that runs, as it would be after a kill: what was written is what is there.
     after = Messages(local.cloud)
     assert [one["message"]["data"] for one in after.pull(name, subscription, 5)] == ["bg=="]
-    after.acknowledge(name, [leased["ackId"]])
+    after.acknowledge(name, subscription, [leased["ackId"]])
     assert local.cloud.messages.counts()[name][0] == 1
+
+
+def test_what_is_retained_comes_again_when_a_time_in_the_past_is_sought(clients: tuple[Any, Any]) -> None:
+    publisher, subscriber = clients
+    topic, subscription = made(clients, retain_acked_messages=True)
+    for text in (b"1", b"2"):
+        publisher.publish(topic, text).result()
+    received = pulled(clients, subscription)
+    subscriber.acknowledge(subscription=subscription, ack_ids=[one.ack_id for one in received])
+    assert pulled(clients, subscription) == []
+    second = received[1].message.publish_time
+    subscriber.seek(request={"subscription": subscription, "time": second})
+    assert [one.message.data for one in pulled(clients, subscription)] == [b"2"]
+    # Forward again: what was published before is acknowledged, and stays retained.
+    subscriber.seek(request={"subscription": subscription, "time": datetime.now(UTC) + timedelta(seconds=1)})
+    assert pulled(clients, subscription) == []
+    subscriber.seek(request={"subscription": subscription, "time": received[0].message.publish_time})
+    assert [one.message.data for one in pulled(clients, subscription)] == [b"1", b"2"]
+
+
+def test_what_is_not_retained_does_not_come_again(clients: tuple[Any, Any]) -> None:
+    publisher, subscriber = clients
+    topic, subscription = made(clients)
+    publisher.publish(topic, b"1").result()
+    (received,) = pulled(clients, subscription)
+    subscriber.acknowledge(subscription=subscription, ack_ids=[received.ack_id])
+    subscriber.seek(request={"subscription": subscription, "time": received.message.publish_time})
+    assert pulled(clients, subscription) == []
+
+
+def test_a_snapshot_brings_back_what_was_not_acknowledged_and_what_came_since(clients: tuple[Any, Any]) -> None:
+    publisher, subscriber = clients
+    topic, subscription = made(clients)
+    for text in (b"done", b"open"):
+        publisher.publish(topic, text).result()
+    (done,) = pulled(clients, subscription, 1)
+    subscriber.acknowledge(subscription=subscription, ack_ids=[done.ack_id])
+    name = f"{PROJECT}/snapshots/before-{next(numbers)}"
+    snapshot = subscriber.create_snapshot(name=name, subscription=subscription)
+    assert (snapshot.topic, snapshot.expire_time > datetime.now(UTC) + timedelta(days=6)) == (topic, True)
+    publisher.publish(topic, b"since").result()
+    received = pulled(clients, subscription)
+    subscriber.acknowledge(subscription=subscription, ack_ids=[one.ack_id for one in received])
+    for _ in range(2):
+        subscriber.seek(request={"subscription": subscription, "snapshot": name})
+        assert [one.message.data for one in pulled(clients, subscription)] == [b"open", b"since"]
+    assert list(publisher.list_topic_snapshots(topic=topic)) == [name]
+    subscriber.delete_snapshot(snapshot=name)
+    with pytest.raises(NotFound):
+        subscriber.seek(request={"subscription": subscription, "snapshot": name})
+
+
+def test_a_snapshot_is_of_one_topic_and_expires_by_the_clock(local: Local) -> None:
+    host, (topic, name, _), (_, other, _) = {"host": "pubsub.googleapis.com"}, _local(local, {}), _local(local, {})
+    local.cloud.messages.publish(topic, [{"data": "bQ=="}])
+    status, snapshot = local.call("PUT", "/v1/projects/acme-test/snapshots/week", {"subscription": name}, **host)
+    assert status == 200, snapshot
+    assert local.call("PUT", "/v1/projects/acme-test/snapshots/week", {"subscription": name}, **host)[0] == 409
+    for wrong in ({"snapshot": snapshot["name"]}, {}, {"time": "2026-99-01T00:00:00Z"}):
+        assert local.call("POST", f"/v1/{other}:seek", wrong, **host)[0] == 400
+    assert local.cloud.messages.counts()[name][0] == 1
+    local.restart()
+    local.run(local.cloud.clockwork.fire(read(snapshot["expireTime"])))
+    assert local.call("GET", f"/v1/{snapshot['name']}", **host)[0] == 404
+    assert local.call("POST", f"/v1/{name}:pull", {"maxMessages": 5}, **host)[1]["receivedMessages"]

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import json
+import time
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 from urllib.parse import quote
 
 import pytest
 
-from emulator import discovery, filters
+from emulator import discovery, dispatch, filters
 from emulator.behaviours import Refusal
 from emulator.enums import enum_name
 
 
 class Cloud(Protocol):
     location: str
+    cloud: Any
     call: Callable[..., tuple[int, Any]]
+    ask: Callable[..., Coroutine[Any, Any, tuple[int, Any]]]
+    run: Callable[[Coroutine[Any, Any, Any]], Any]
+    restart: Callable[[], None]
 
 
 def message(answer: Any) -> str:
@@ -143,6 +150,126 @@ def test_a_policy_is_not_written_over_a_newer_one(local: Cloud) -> None:
     assert (status, answer["error"]["status"]) == (409, "ABORTED")
 
 
+def test_of_two_writers_who_read_the_same_state_one_wins(local: Cloud) -> None:
+    local.call("POST", "endpoints?endpointId=4444444444", {"displayName": "contended"})
+    _, read = local.call("GET", "endpoints/4444444444")
+
+    async def both() -> list[tuple[int, Any]]:
+        path = "endpoints/4444444444?updateMask=displayName"
+        return await asyncio.gather(
+            *(local.ask("PATCH", path, {"displayName": name, "etag": read["etag"]}) for name in ("first", "second"))
+        )
+
+    (won, endpoint), (lost, answer) = local.run(both())
+    assert (won, lost, answer["error"]["status"]) == (200, 409, "ABORTED")
+    assert local.call("GET", "endpoints/4444444444")[1]["displayName"] == endpoint["displayName"] == "first"
+    # Whoever names no etag overwrites, as before.
+    assert local.call("PATCH", "endpoints/4444444444?updateMask=displayName", {"displayName": "blind"})[0] == 200
+
+
+def test_what_was_changed_meanwhile_is_not_deleted(local: Cloud) -> None:
+    host, secrets = "secretmanager.googleapis.com", "/v1/projects/acme-test/secrets"
+    _, secret = local.call("POST", f"{secrets}?secretId=contended", {"replication": {"automatic": {}}}, host=host)
+    _, changed = local.call("PATCH", f"{secrets}/contended?updateMask=labels", {"labels": {"a": "b"}}, host=host)
+    status, answer = local.call("DELETE", f"{secrets}/contended?etag={quote(secret['etag'])}", host=host)
+    assert (status, answer["error"]["status"]) == (400, "FAILED_PRECONDITION")
+    assert local.call("DELETE", f"{secrets}/contended?etag={quote(changed['etag'])}", host=host)[0] == 200
+
+
+def test_labels_are_not_set_over_newer_ones(local: Cloud) -> None:
+    host, base = "compute.googleapis.com", "/compute/v1/projects/acme-labels/global/addresses"
+    local.call("POST", base, {"name": "front"}, host=host)
+    _, address = local.call("GET", f"{base}/front", host=host)
+    body = {"labels": {"a": "b"}, "labelFingerprint": address["labelFingerprint"]}
+    assert local.call("POST", f"{base}/front/setLabels", body, host=host)[0] == 200
+    status, answer = local.call("POST", f"{base}/front/setLabels", body, host=host)
+    assert (status, answer["error"]["errors"][0]["reason"]) == (412, "conditionNotMet")
+
+
+def test_a_header_may_name_the_state_that_is_changed(local: Cloud) -> None:
+    path = "endpoints/5555555555"
+    local.call("POST", "endpoints?endpointId=5555555555", {"displayName": "x"})
+    etag = local.call("GET", path)[1]["etag"]
+
+    def patched(matched: str) -> int:
+        request = dispatch.Request(
+            "PATCH", "europe-west4-aiplatform.googleapis.com", f"/v1/{local.location}/{path}", "updateMask=displayName",
+            {"if-match": matched}, json.dumps({"displayName": "y"}).encode(),
+        )  # fmt: skip
+        return int(local.run(dispatch.answer(request, local.cloud)).status)
+
+    assert [patched(f'"{etag}"'), patched(f'"{etag}"'), patched("*")] == [200, 412, 200]
+
+
+NETWORKS = "/compute/v1/projects/acme-repeated/global/networks"
+REQUEST = "11111111-2222-4333-8444-555555555555"
+
+
+def test_a_write_that_comes_again_under_its_id_is_done_once(local: Cloud) -> None:
+    host, body = "compute.googleapis.com", {"name": "once", "autoCreateSubnetworks": False}
+
+    async def both() -> list[tuple[int, Any]]:
+        return await asyncio.gather(*(local.ask("POST", f"{NETWORKS}?requestId={REQUEST}", body, host=host) for _ in range(2)))
+
+    first, second = local.run(both())
+    assert (first[0], first) == (200, second)
+    local.restart()
+    assert local.call("POST", f"{NETWORKS}?requestId={REQUEST}", body, host=host) == first
+    assert [network["name"] for network in local.call("GET", NETWORKS, host=host)[1]["items"]] == ["once"]
+    status, answer = local.call("POST", f"{NETWORKS}?requestId={REQUEST}", {"name": "other"}, host=host)
+    assert (status, "was used for another request" in message(answer)) == (400, True)
+    assert local.call("POST", NETWORKS, body, host=host)[0] == 409
+
+
+def test_a_write_that_failed_may_be_tried_again_under_its_id(local: Cloud) -> None:
+    host, again = "compute.googleapis.com", REQUEST.replace("1", "2")
+    path = f"{NETWORKS}?requestId={again}"
+    local.call("POST", NETWORKS, {"name": "taken"}, host=host)
+    assert local.call("POST", path, {"name": "taken"}, host=host)[0] == 409
+    local.call("DELETE", f"{NETWORKS}/taken", host=host)
+    assert local.call("POST", path, {"name": "taken"}, host=host)[0] == 200
+
+
+@pytest.mark.parametrize("identifier", ["7", "00000000-0000-0000-0000-000000000000", REQUEST[:-1]])
+def test_an_id_of_a_write_that_is_no_uuid_is_refused(local: Cloud, identifier: str) -> None:
+    status, answer = local.call("POST", f"{NETWORKS}?requestId={identifier}", {"name": "never"}, host="compute.googleapis.com")
+    assert (status, "requestId" in message(answer)) == (400, True)
+
+
+def test_an_id_of_a_write_is_forgotten_after_its_window(local: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, path = "compute.googleapis.com", f"{NETWORKS}?requestId={REQUEST.replace('1', '3')}"
+    assert local.call("POST", path, {"name": "old"}, host=host)[0] == 200
+    then = time.time() + 3601
+    monkeypatch.setattr(time, "time", lambda: then)
+    assert local.call("POST", path, {"name": "old"}, host=host)[0] == 409
+
+
+def test_a_trial_answers_as_the_write_would_and_writes_nothing(local: Cloud) -> None:
+    host, services = "run.googleapis.com", f"/v2/{local.location}/services"
+    body = {"template": {"containers": [{"image": "shell"}]}}
+    status, operation = local.call("POST", f"{services}?serviceId=trial&validateOnly=true", body, host=host)
+    assert (status, operation["response"]["name"]) == (200, f"{local.location}/services/trial")
+    assert local.call("GET", f"{services}/trial", host=host)[0] == 404
+    assert local.call("GET", f"/v2/{operation['name']}", host=host)[0] == 404
+    assert local.call("POST", f"{services}?serviceId=trial&validateOnly=true", {"template": {}}, host=host)[0] == 400
+    assert local.call("POST", f"{services}?serviceId=trial", body, host=host)[0] == 200
+    assert local.call("POST", f"{services}?serviceId=trial&validateOnly=true", body, host=host)[0] == 409
+    local.call("DELETE", f"{services}/trial?validateOnly=true", host=host)
+    assert local.call("GET", f"{services}/trial", host=host)[0] == 200
+
+
+def test_what_may_be_missing_is_made_by_an_update_and_gone_by_a_delete(local: Cloud) -> None:
+    local.call("POST", "metadataStores?metadataStoreId=default")
+    artifact = "metadataStores/default/artifacts/table"
+    assert local.call("PATCH", f"{artifact}?updateMask=displayName", {"displayName": "rows"})[0] == 404
+    status, made = local.call("PATCH", f"{artifact}?updateMask=displayName&allowMissing=true", {"displayName": "rows"})
+    assert (status, made["name"], made["displayName"]) == (200, f"{local.location}/{artifact}", "rows")
+    assert local.call("GET", artifact)[1]["createTime"] == made["createTime"]
+    host, missing = "eventarc.googleapis.com", f"/v1/{local.location}/triggers/none"
+    assert local.call("DELETE", missing, host=host)[0] == 404
+    assert local.call("DELETE", f"{missing}?allowMissing=true", host=host)[1]["done"] is True
+
+
 def test_a_service_account_is_known_by_e_mail_number_and_without_its_project(local: Cloud) -> None:
     host = "iam.googleapis.com"
     _, account = local.call("POST", "/v1/projects/acme-test/serviceAccounts", {"accountId": "server"}, host=host)
@@ -235,6 +362,37 @@ def test_a_list_is_filtered_ordered_and_paged(local: Cloud) -> None:
     assert [board["displayName"] for board in rest["tensorboards"]] == ["board-1"]
 
 
+def test_a_page_is_never_larger_than_the_limit(local: Cloud) -> None:
+    parent = "projects/acme-test/locations/us-central1/tensorboards"
+    with local.cloud.store.transaction():
+        for number in range(1001):
+            local.cloud.store.of("aiplatform").put(f"{parent}/{number}", "Tensorboard", {"name": f"{parent}/{number}"})
+    for size in ("", "pageSize=100000"):
+        _, page = local.call("GET", f"{parent}?{size}")
+        assert (len(page["tensorboards"]), page["nextPageToken"]) == (1000, "1000")
+    _, rest = local.call("GET", f"{parent}?pageToken={page['nextPageToken']}")
+    assert (len(rest["tensorboards"]), "nextPageToken" in rest) == (1, False)
+
+
+def test_an_order_has_several_keys_and_numbers_are_no_text(local: Cloud) -> None:
+    rows = [{"n": "9", "t": "b"}, {"n": "10", "t": "b"}, {"n": "10", "t": "a"}, {"t": "c"}]
+    properties = {"n": {"type": "string", "format": "int64"}, "t": {"type": "string"}}
+
+    def order(text: str) -> list[str]:
+        return [row.get("n", "") + row["t"] for row in filters.ordered(rows, text, properties)]
+
+    assert order("n") == ["c", "9b", "10b", "10a"]
+    assert order("n desc, t") == ["10a", "10b", "9b", "c"]
+    assert order("t desc, n asc") == ["c", "9b", "10b", "10a"]
+    assert [row["x"] for row in filters.ordered([{"x": {"y": 10}}, {"x": {"y": 9.5}}], "x.y", {})] == [{"y": 9.5}, {"y": 10}]
+
+
+@pytest.mark.parametrize("order", ["colour", "displayName sideways", "displayName,,createTime", "display-name", "displayName desc desc"])
+def test_an_order_that_is_none_is_refused(local: Cloud, order: str) -> None:
+    status, answer = local.call("GET", f"tensorboards?orderBy={quote(order)}")
+    assert (status, answer["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
@@ -252,6 +410,12 @@ def test_filters_read_as_google_writes_them(text: str, wanted: list[str]) -> Non
         {"displayName": "b", "score": 0.1, "marks": {"example.com/team": "y"}},
     ]
     assert [row["displayName"] for row in filters.select(rows, text)] == wanted
+
+
+def test_severities_are_compared_by_their_order() -> None:
+    rows = [{"severity": severity} for severity in ("DEBUG", "INFO", "WARNING", "ERROR", "ALERT")]
+    assert [row["severity"] for row in filters.select(rows, "severity>=ERROR")] == ["ERROR", "ALERT"]
+    assert [row["severity"] for row in filters.select(rows, "severity<info")] == ["DEBUG"]
 
 
 @pytest.mark.parametrize("text", ["in_orbit(x)", "a =", "((a=b)"])

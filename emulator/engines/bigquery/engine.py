@@ -9,21 +9,26 @@ import json
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.behaviours import Refusal
-from emulator.engines.bigquery import loading, rows, sizes
-from emulator.engines.bigquery.names import name_of, spoken
+from emulator.engines.bigquery import extracting, loading, rows, sizes
+from emulator.engines.bigquery.ddl import define
+from emulator.engines.bigquery.filling import SPECIFIED, Rows, Target, columns_of, fill, of_query
+from emulator.engines.bigquery.names import name_of, partition_of, spoken
+from emulator.engines.bigquery.partitions import TIME
 from emulator.engines.bigquery.rows import Fields
-from emulator.engines.bigquery.tables import ANONYMOUS, Tables, milliseconds
-from emulator.engines.bigquery.types import column, quoted
-from emulator.engines.bigquery.warehouse import Connection, create, new_storage, shape
+from emulator.engines.bigquery.tables import ANONYMOUS, RESULT, Tables, milliseconds
+from emulator.engines.bigquery.trees import Tree, invalid
+from emulator.engines.bigquery.types import quoted
+from emulator.engines.bigquery.warehouse import Connection
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
-    from emulator.engines.bigquery.statements import Catalogue, Statement, Table
+    from emulator.engines.bigquery.catalogue import Table
+    from emulator.engines.bigquery.statement import Statement
 
 Json = dict[str, Any]
 
@@ -31,6 +36,7 @@ INTERRUPT_SECONDS = 0.1
 """A job that is between two statements is interrupted in the next."""
 SENT_SECONDS = 60.0
 PAGE_ROWS = 50_000
+CHANGES = ("INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE_TABLE")
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Written:
     fields: Fields
     bytes: int
     affected: int = 0
+    operation: str = ""
+    """`ddlOperationPerformed`."""
 
 
 class BigQuery:
@@ -52,6 +60,7 @@ class BigQuery:
         self._cloud = cloud
         self.tables = Tables(cloud.store, cloud.state / "bigquery")
         self.warehouse = self.tables.warehouse
+        self._counted: set[str] = set()
         self._sent: dict[tuple[str, str], float] = {}
         self.running: dict[str, asyncio.Task[None]] = {}
         """Name of a job → what runs it."""
@@ -65,7 +74,16 @@ class BigQuery:
             await asyncio.wait(self.running.values(), timeout=INTERRUPT_SECONDS)
         await self.warehouse.close()
 
-    async def query(self, sql: str, configuration: Json, project: str, job: str, reader: str = "", dry: bool = False) -> Written:
+    async def query(
+        self,
+        sql: str | Tree,
+        configuration: Json,
+        project: str,
+        job: str,
+        reader: str = "",
+        dry: bool = False,
+        temporary: Mapping[str, str] | None = None,
+    ) -> Written:
         """Runs a statement.
 
         Args:
@@ -75,113 +93,67 @@ class BigQuery:
             job: Under which it can be interrupted.
             reader: Who asks, and must be allowed to read and write what the statement names; empty for the cloud itself.
             dry: Only whether it would run, and on how many bytes.
+            temporary: Name of a script's temporary table → its resource's name; none outside of scripts.
 
         Raises:
             Refusal: It is wrong, or cannot be carried.
         """
         from emulator.access.bigquery import of_statement
-        from emulator.engines.bigquery.statements import prepared
+        from emulator.engines.bigquery.prepare import prepared
 
         await self._cloud.requests.flush()
         if configuration.get("useLegacySql"):
             raise Refusal(400, "INVALID_ARGUMENT", "Legacy SQL is not emulated by the local Google Cloud: set useLegacySql to false.")
         default = configuration.get("defaultDataset", {})
-        catalogue = self.tables.catalogue()
+        text = sql if isinstance(sql, str) else sql.sql("bigquery")
+        catalogue = self.tables.catalogue(text, temporary)
         home = default.get("projectId", project), default.get("datasetId", "")
         statement = await asyncio.to_thread(prepared, sql, catalogue, *home, configuration.get("queryParameters", []))
+        if statement.temporary and temporary is None:
+            raise invalid("Use of CREATE TEMPORARY TABLE requires a script or session")
         for need in of_statement(statement, configuration) if reader else ():
             self._cloud.access.demand(reader, need, "bigquery.jobs.query")
-        tables = {table.storage: table.fields for table in statement.tables.values() if not table.view}
-        await self.warehouse.ready(tables)
+        await self.warehouse.ready({table.storage: table.stored for table in statement.tables.values() if not table.view})
+        await self.tables.expire_partitions(statement.tables.values())
         processed = await self.warehouse.run(lambda connection: sizes.processed(connection, statement))
+        if (limit := int(configuration.get("maximumBytesBilled") or 0)) and processed > limit:
+            message = f"Query exceeded limit for bytes billed: {limit}. {processed} or higher required."
+            raise Refusal(400, "INVALID_ARGUMENT", message, reason="bytesBilledLimitExceeded")
         if dry:
-            found = await self.warehouse.run(lambda connection: _fields(connection, statement.sql)) if statement.kind == "SELECT" else []
+            selects = statement.kind == "SELECT"
+            found = await self.warehouse.run(lambda connection: columns_of(connection, statement.sql)) if selects else []
             return Written(statement, "", found, processed)
         if statement.kind == "SELECT":
             destination = configuration.get("destinationTable") or {}
             name = name_of(destination) or f"projects/{project}/datasets/{ANONYMOUS}/tables/{uuid.uuid4().hex}"
-            fields = await self._fill(name, statement.sql, configuration, job)
+            plan = of_query(statement.sql, updates=configuration.get("schemaUpdateOptions", []))
+            filled = await fill(self.tables, Target(name, partition_of(destination)), configuration, job, plan)
             if not destination:
                 await self.tables.keep_result(name)
-            return Written(statement, name, fields, processed)
-        return await self._changed(statement, project, job, processed, catalogue)
+            return Written(statement, name, filled.fields, processed)
+        if statement.kind in CHANGES:
+            return await self._changed(statement, job, processed)
+        return Written(statement, "", (), processed, operation=await define(self.tables, statement, job))
 
-    async def _changed(self, statement: Statement, project: str, job: str, processed: int, catalogue: Catalogue) -> Written:
-        """DML and DDL."""
-        name, options = statement.target, statement.options
-        exists = self.tables.kept.get(name) is not None
-        if statement.kind.startswith("DROP"):
-            if not exists and "if_exists" not in options:
-                self.tables.table(name)
-            self.tables.kept.delete(name)
-            await self.tables.forget(name)
-        elif statement.kind.startswith("CREATE"):
-            if exists and "if_not_exists" in options:
-                return Written(statement, "", (), processed)
-            if exists and "replace" not in options:
-                raise Refusal(409, "ALREADY_EXISTS", f"Already Exists: Table {spoken(name)}", reason="duplicate")
-            if statement.kind == "CREATE_VIEW":
-                fields = await self.warehouse.run(lambda connection: _fields(connection, statement.sql))
-                self.tables.write(name, fields, {"type": "VIEW", "view": {"query": statement.view, "useLegacySql": False}})
-            elif statement.sql:
-                await self._fill(name, statement.sql, {"writeDisposition": "WRITE_TRUNCATE"}, job, statement.fields)
-            else:
-                self.tables.write(name, statement.fields, {})
-                self.tables.pointers.put(name, "Rows", {"table": new_storage()})
-        else:
+    async def _changed(self, statement: Statement, job: str, processed: int) -> Written:
+        """DML."""
+        name = statement.target
+        table = next(table for table in statement.tables.values() if table.name == name)
+        if table.resource.get("type") == "SNAPSHOT":
+            raise Refusal(400, "INVALID_ARGUMENT", f"{spoken(name)} is a snapshot, which stays as it is.", reason="invalidQuery")
 
-            def work(connection: Connection) -> tuple[int, int]:
-                counted = connection.execute(statement.sql).fetchone()
-                return (int(counted[0]) if counted else 0), sizes.count(connection, self._storage_name(catalogue, name))
+        def work(connection: Connection) -> tuple[int, int]:
+            if statement.forbidden and connection.execute(statement.forbidden).fetchone():
+                raise invalid("UPDATE/MERGE must match at most one source row for each target row")
+            counted = connection.execute(statement.sql).fetchone()
+            return (int(counted[0]) if counted else 0), sizes.count(connection, table.storage)
 
-            affected, total = await self.warehouse.run(work, writes=True, job=job)
-            changed = {"numRows": str(total), "lastModifiedTime": milliseconds()} if affected else {}
-            self.tables.kept.put(name, "Table", {**self.tables.table(name), **changed})
-            return Written(statement, "", (), processed, affected)
-        return Written(statement, "", (), processed)
+        affected, total = await self.warehouse.run(work, writes=True, job=job)
+        changed = {"numRows": str(total), "lastModifiedTime": milliseconds()} if affected else {}
+        self.tables.kept.put(name, RESULT if f"/{ANONYMOUS}/" in name else "Table", {**self.tables.table(name), **changed})
+        return Written(statement, "", (), processed, affected)
 
-    def _storage_name(self, catalogue: Catalogue, name: str) -> str:
-        return next(table.storage for table in catalogue.values() if table.name == name)
-
-    async def _fill(self, name: str, sql: str, configuration: Json, job: str, fields: Fields = ()) -> Fields:
-        """Writes a query's rows into a table, which is made if need be; returns the columns of the query."""
-        await self.tables.expire(name)
-        existing = self.tables.kept.get(name)
-        disposition = configuration.get("writeDisposition", "WRITE_EMPTY")
-        self._check_dispositions(name, existing, configuration, disposition)
-        append = existing is not None and disposition == "WRITE_APPEND"
-        storage = self.tables.storage(name) if append else new_storage()
-        held: Fields = existing["schema"]["fields"] if append and existing else ()
-        if append:
-            await self.warehouse.ready({storage: held})
-
-        def work(connection: Connection) -> tuple[Fields, int, int]:
-            given = _fields(connection, sql)
-            wanted = held or fields or given
-            if not append:
-                create(connection, storage, wanted)
-            by_name = "" if fields and not append else "BY NAME "
-            connection.execute(f"INSERT INTO {quoted(storage)} {by_name}{sql}")
-            return (given, *sizes.size(connection, storage, wanted))
-
-        given, count, size = await self.warehouse.run(work, writes=append, job=job)
-        await self.tables.point(name, storage, held or fields or given, count, size)
-        return given
-
-    def _check_dispositions(self, name: str, existing: Json | None, configuration: Json, disposition: str) -> None:
-        short = spoken(name)
-        if existing is None:
-            if configuration.get("createDisposition") == "CREATE_NEVER":
-                raise Refusal(404, "NOT_FOUND", f"Not found: Table {short}", reason="notFound")
-            dataset = name.rpartition("/tables/")[0]
-            if self.tables.kept.get(dataset) is None and not dataset.endswith(f"/{ANONYMOUS}"):
-                raise Refusal(404, "NOT_FOUND", f"Not found: Dataset {':'.join(dataset.split('/')[1::2])}", reason="notFound")
-        elif disposition == "WRITE_EMPTY" and int(existing.get("numRows", 0)):
-            raise Refusal(409, "ALREADY_EXISTS", f"Already Exists: Table {short}", reason="duplicate")
-        if existing is not None and "view" in existing:
-            raise Refusal(400, "INVALID_ARGUMENT", f"{short} is a view and holds no rows of its own.", reason="invalid")
-
-    async def load(self, files: Mapping[Path, str], configuration: Json, job: str) -> int:
+    async def load(self, files: Mapping[Path, str], configuration: Json, job: str) -> tuple[int, int]:
         """Loads files into a table.
 
         Args:
@@ -190,68 +162,97 @@ class BigQuery:
             job: Under which it can be interrupted.
 
         Returns:
-            The number of rows.
+            The number of rows, and that of the bad ones that were left out.
         """
-        name = name_of(configuration["destinationTable"])
-        await self.tables.expire(name)
-        existing = self.tables.kept.get(name)
-        disposition = configuration.get("writeDisposition", "WRITE_APPEND")
-        self._check_dispositions(name, existing, configuration, disposition)
-        declared = configuration.get("schema", {}).get("fields") or []
-        held: list[Json] = existing.get("schema", {}).get("fields", []) if existing else []
-        append = existing is not None and disposition != "WRITE_TRUNCATE"
-        storage = self.tables.storage(name) if append else new_storage()
-        if append:
-            known = {one["name"].lower() for one in held}
-            added = [one for one in declared if one["name"].lower() not in known]
-            if added and held and "ALLOW_FIELD_ADDITION" not in configuration.get("schemaUpdateOptions", []):
-                raise loading.invalid(f"Provided Schema does not match Table {name}. Cannot add fields (field: {added[0]['name']})")
-            held = held + added
+        reference = configuration["destinationTable"]
+        target = Target(name_of(reference), partition_of(reference))
+        described = configuration.get("destinationTableProperties") or {}
+        target = replace(target, resource={key: described[key] for key in ("description", "friendlyName", "labels") if key in described})
+        configuration = {"writeDisposition": "WRITE_APPEND", **configuration}
+        bad: list[int] = []
+        existing = (self.tables.kept.get(target.name) or {}).get("schema", {}).get("fields", [])
 
-        def work(connection: Connection) -> tuple[Fields, int, int, int]:
-            paths = list(files)
-            wanted = held if append and held else declared or (held if not configuration.get("autodetect") else [])
-            wanted = wanted or loading.found(connection, paths, configuration)
-            (shape if append else create)(connection, storage, wanted)
-            before = sizes.count(connection, storage)
-            columns = declared or wanted
-            names = ", ".join(quoted(one["name"]) for one in columns)
-            connection.execute(f"INSERT INTO {quoted(storage)} ({names}) {loading.query(connection, paths, configuration, columns)}")
-            count, size = sizes.size(connection, storage, wanted)
-            return wanted, count - before, count, size
+        def plan(connection: Connection, held: Fields) -> Rows:
+            rows, left_out = loading.plan(connection, list(files), configuration, held, existing)
+            bad.append(left_out)
+            return rows
 
         try:
-            fields, loaded, count, size = await self.warehouse.run(work, writes=append, job=job)
+            filled = await fill(self.tables, target, configuration, job, plan)
         except Refusal as refusal:
             message = refusal.message
             for path, shown in files.items():
                 message = message.replace(str(path), shown)
-            raise loading.invalid(message) from None
-        extra: Json = {key: configuration[key] for key in ("timePartitioning", "clustering") if key in configuration}
-        await self.tables.point(name, storage, fields, count, size, extra)
-        return loaded
+            raise Refusal(refusal.status, refusal.status_name, message, reason=refusal.reason.replace("invalidQuery", "invalid")) from None
+        return filled.rows, sum(bad)
 
-    async def copy(self, sources: Sequence[str], destination: str, configuration: Json, job: str) -> None:
-        """Copies tables into one."""
-        catalogue = {table.name: table for table in self.tables.catalogue().values()}
-        for source in sources:
-            self.tables.table(source)
-        await self.warehouse.ready({catalogue[source].storage: catalogue[source].fields for source in sources})
-        sql = " UNION ALL BY NAME ".join(f"SELECT * FROM {quoted(catalogue[source].storage)}" for source in sources)
-        await self._fill(destination, sql, configuration, job, catalogue[sources[0]].fields if len(sources) == 1 else ())
+    async def copy(self, sources: Sequence[str], destination: Json, configuration: Json, job: str) -> None:
+        """Copies tables into one; a snapshot stays as it is from then on."""
+        opened = [self.tables.opened(source) for source in sources]
+        await self.warehouse.ready({table.storage: table.stored for table in opened})
+        listed = [f"SELECT {', '.join(quoted(one['name']) for one in table.fields)} FROM {quoted(table.storage)}" for table in opened]
+        whole = " UNION ALL BY NAME ".join(listed)
+        kept = {key: opened[0].resource[key] for key in SPECIFIED if key in opened[0].resource} if len(opened) == 1 else {}
+        if configuration.get("operationType") == "SNAPSHOT":
+            kept["type"] = "SNAPSHOT"
+        if any(table.partitioning is not None and table.partitioning.hidden for table in opened):
+            kept.pop("timePartitioning", None)
+        target = Target(name_of(destination), partition_of(destination), kept)
+        fields = opened[0].fields if len(opened) == 1 else ()
+        await fill(self.tables, target, configuration, job, of_query(whole, fields))
 
-    async def extract(self, source: str, file: Path, form: str, delimiter: str, job: str) -> None:
-        """Writes a table's rows into a file."""
-        table = await self._opened(source)
-        sql = f"SELECT * FROM {quoted(table.storage)}"
-        await self.warehouse.run(lambda connection: connection.execute(loading.writing(sql, file, form, table.fields, delimiter)), job=job)
+    async def extract(self, source: Json, file: Path, configuration: Json, job: str) -> None:
+        """Writes a table's rows, or those of one of its partitions, into a file."""
+        table = await self._opened(name_of(source))
+        where = self._inside(table, partition_of(source))
+        sql = f"SELECT * FROM {quoted(table.storage)}{where}"
+        await self.warehouse.run(lambda connection: connection.execute(extracting.writing(sql, file, configuration, table.fields)), job=job)
 
-    async def page(self, name: str, first: int, limit: int, *, fields: Sequence[str] = (), micros: bool = True) -> tuple[list[str], Fields]:
+    def _inside(self, table: Table, partition: str) -> str:
+        """DuckDB's WHERE that chooses the rows of a partition."""
+        if not partition:
+            return ""
+        if table.partitioning is None:
+            raise Refusal(400, "INVALID_ARGUMENT", f"{spoken(table.name)} is not partitioned.", reason="invalid")
+        table.partitioning.check(partition)
+        return f" WHERE {table.partitioning.id()} = '{partition}'"
+
+    async def drop_partition(self, name: str, partition: str) -> None:
+        """Removes the rows of a partition."""
+        table = await self._opened(name)
+        where = self._inside(table, partition)
+
+        def work(connection: Connection) -> int:
+            connection.execute(f"DELETE FROM {quoted(table.storage)}{where}")
+            return sizes.count(connection, table.storage)
+
+        left = await self.warehouse.run(work, writes=True)
+        self.tables.kept.put(name, "Table", {**self.tables.table(name), "numRows": str(left), "lastModifiedTime": milliseconds()})
+
+    async def recount(self, name: str) -> None:
+        """Mends the number of rows of a table, which a kill may have left as it was before the last change."""
+        if name in self._counted or "view" in (resource := self.tables.table(name)):
+            return
+        self._counted.add(name)
+        if not self.warehouse.is_open and not int(resource.get("numRows", 0)):
+            return
+        table = await self._opened(name)
+        count, size = await self.warehouse.run(lambda connection: sizes.size(connection, table.storage, table.fields))
+        if str(count) != (resource := self.tables.table(name)).get("numRows"):
+            self.tables.kept.put(name, "Table", {**resource, "numRows": str(count), "numBytes": str(size)})
+
+    async def page(
+        self, name: str, first: int, limit: int, *, fields: Sequence[str] = (), micros: bool = True, partition: str = ""
+    ) -> tuple[list[str], Fields]:
         """Rows of a table as JSON texts, in the order in which they were written, and their columns."""
         await self._cloud.requests.flush()
         table = await self._opened(name)
-        shown = [one for one in table.fields if not fields or one["name"] in fields]
-        sql = f"SELECT {rows.row(shown, micros=micros)} FROM {quoted(table.storage)} LIMIT {min(limit, PAGE_ROWS)} OFFSET {first}"
+        wanted = {one.partition(".")[0].lower() for one in fields}
+        if unknown := wanted - {one["name"].lower() for one in table.fields}:
+            raise Refusal(400, "INVALID_ARGUMENT", f"No such field: {min(unknown)}", reason="invalid")
+        shown = [one for one in table.fields if not fields or one["name"].lower() in wanted]
+        where = self._inside(table, partition)
+        sql = f"SELECT {rows.row(shown, micros=micros)} FROM {quoted(table.storage)}{where} LIMIT {min(limit, PAGE_ROWS)} OFFSET {first}"
         found = await self.warehouse.run(lambda connection: connection.execute(sql).fetchall()) if shown else []
         return [text for (text,) in found], shown
 
@@ -262,18 +263,34 @@ class BigQuery:
         found: list[tuple[Any, ...]] = await self.warehouse.run(lambda connection: connection.execute(whole, list(values)).fetchall())
         return found
 
-    async def insert(self, name: str, given: Sequence[Json]) -> None:
-        """Adds rows that `rows.accepted` let through."""
+    async def insert(self, name: str, given: Sequence[Json], partition: str = "") -> None:
+        """Adds rows that `rows.accepted` let through; what a row does not say takes its column's default."""
         table = await self._opened(name)
-        await self.warehouse.ready({table.storage: table.fields})
-        values = ", ".join(rows.taken(one, f"r.{quoted(one['name'])}") for one in table.fields)
-        sql = f"INSERT INTO {quoted(table.storage)} SELECT {values} FROM (SELECT unnest(from_json(?, ?)) AS r)"
-        content, shape = json.dumps(list(given)), json.dumps([rows.structure(table.fields)])
-        await self.warehouse.run(lambda connection: connection.execute(sql, [content, shape]), writes=True)
+        by_default = {one["name"] for one in table.fields if "defaultValueExpression" in one}
+        groups: dict[frozenset[str], list[Json]] = {}
+        for row in given:
+            groups.setdefault(frozenset(by_default - row.keys()), []).append(row)
+        hidden = ""
+        if partition:
+            if table.partitioning is None or not table.partitioning.hidden:
+                message = f"{spoken(name)} is not partitioned by when rows come: insert without the partition {partition}."
+                raise Refusal(400, "INVALID_ARGUMENT", message, reason="invalid")
+            hidden = table.partitioning.start_of(partition)
+        shape = json.dumps([rows.structure(table.fields)])
+
+        def work(connection: Connection) -> None:
+            for missing, some in groups.items():
+                said = [one for one in table.fields if one["name"] not in missing]
+                names = [quoted(one["name"]) for one in said] + ([quoted(TIME)] if hidden else [])
+                values = [rows.taken(one, f"r.{quoted(one['name'])}") for one in said] + ([hidden] if hidden else [])
+                given_rows = f"SELECT {', '.join(values)} FROM (SELECT unnest(from_json(?, ?)) AS r)"
+                connection.execute(f"INSERT INTO {quoted(table.storage)} ({', '.join(names)}) {given_rows}", [json.dumps(some), shape])
+
+        await self.warehouse.run(work, writes=True)
         with contextlib.suppress(Refusal):
             resource = self.tables.table(name)
             counted = {"numRows": str(int(resource.get("numRows", 0)) + len(given))}
-            counted["numBytes"] = str(int(resource.get("numBytes", 0)) + len(content))
+            counted["numBytes"] = str(int(resource.get("numBytes", 0)) + len(json.dumps(list(given))))
             counted["lastModifiedTime"] = milliseconds()
             self.tables.kept.put(name, "Table", {**resource, **counted})
 
@@ -289,16 +306,7 @@ class BigQuery:
         self._sent.update({(name, insert_id): moment for insert_id in insert_ids if insert_id})
 
     async def _opened(self, name: str) -> Table:
-        from emulator.engines.bigquery.statements import Table
-
-        resource = self.tables.table(name)
-        if "view" in resource:
-            raise Refusal(400, "INVALID_ARGUMENT", f"Cannot list a table of type VIEW: {name}. Query it.", reason="invalid")
-        table = Table(name, tuple(resource.get("schema", {}).get("fields", [])), self.tables.storage(name))
-        await self.warehouse.ready({table.storage: table.fields})
+        table = self.tables.opened(name)
+        await self.warehouse.ready({table.storage: table.stored})
+        await self.tables.expire_partitions([table])
         return table
-
-
-def _fields(connection: Connection, sql: str) -> list[Json]:
-    relation = connection.sql(sql)
-    return [column(name, one) for name, one in zip(relation.columns, relation.types, strict=True)]

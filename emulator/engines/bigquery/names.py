@@ -13,12 +13,18 @@ TABLE = re.compile(r"projects/([^/]+)/datasets/([A-Za-z0-9_]+)/tables/([\w -]+)"
 
 
 def name_of(reference: Json) -> str:
-    """`projects/P/datasets/D/tables/T` of a table reference; empty for none."""
+    """`projects/P/datasets/D/tables/T` of a table reference, without the partition that it may name; empty for none."""
     if not reference.get("tableId"):
         return ""
-    name = f"projects/{reference.get('projectId', '')}/datasets/{reference.get('datasetId', '')}/tables/{reference['tableId']}"
+    table = str(reference["tableId"]).partition("$")[0]
+    name = f"projects/{reference.get('projectId', '')}/datasets/{reference.get('datasetId', '')}/tables/{table}"
     parts(name)
     return name
+
+
+def partition_of(reference: Json) -> str:
+    """The id of the partition that a table reference names, `20240101` for `t$20240101`; empty for none."""
+    return str(reference.get("tableId", "")).partition("$")[2]
 
 
 def reference_of(name: str) -> Json:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from emulator.engines.bigquery.dialect import Tree, invalid, not_carried
+from emulator.engines.bigquery.trees import Tree, invalid, not_carried
 
 Json = dict[str, Any]
 

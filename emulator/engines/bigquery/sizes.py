@@ -9,7 +9,7 @@ from emulator.engines.bigquery.types import kind, quoted, repeated
 from emulator.engines.bigquery.warehouse import Connection
 
 if TYPE_CHECKING:
-    from emulator.engines.bigquery.statements import Statement
+    from emulator.engines.bigquery.statement import Statement
 
 Json = dict[str, Any]
 

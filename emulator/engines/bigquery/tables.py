@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from emulator.engines.bigquery.types import normal, quoted
 from emulator.engines.bigquery.warehouse import Warehouse, new_storage
 
 if TYPE_CHECKING:
-    from emulator.engines.bigquery.statements import Catalogue
+    from emulator.engines.bigquery.catalogue import Catalogue, Table
     from emulator.store import Store
 
 Json = dict[str, Any]
@@ -51,21 +52,79 @@ class Tables:
         """The DuckDB tables that something points to."""
         return {row["table"] for row in self.pointers.list()}
 
-    def catalogue(self) -> Catalogue:
-        """Every table as it is now."""
-        from emulator.engines.bigquery.statements import Table
+    def catalogue(self, sql: str = "", temporary: Mapping[str, str] | None = None) -> Catalogue:
+        """Everything as it is now.
 
-        tables = (
-            Table(
-                name,
-                tuple(resource.get("schema", {}).get("fields", [])),
-                self.storage(name) if "view" not in resource else "",
-                resource.get("view", {}).get("query", ""),
-            )
-            for name, resource in self.kept.items(kind="Table")
-            if not _expired(resource)
-        )
-        return {table.short: table for table in tables}
+        Args:
+            sql: What will be asked of it: jobs are told only to who speaks of them.
+            temporary: Name of a script's temporary table → its resource's name.
+        """
+        from emulator.engines.bigquery.catalogue import Catalogue
+
+        named = [*self.kept.items(kind="Table")]
+        named += [(name, self.table(name)) for name in (temporary or {}).values()]
+        tables = {(table := self._entry(name, resource)).short: table for name, resource in named if not _expired(resource)}
+        asked = "INFORMATION_SCHEMA" in sql.upper()
+        datasets = self.kept.list(kind="Dataset") if asked else []
+        jobs = self.kept.list(kind="Job") if asked and "JOBS" in sql.upper() else []
+        shorts = {key.lower(): ".".join(parts(name)) for key, name in (temporary or {}).items()}
+        return Catalogue(tables, tuple(datasets), tuple(jobs), shorts)
+
+    def _entry(self, name: str, resource: Json) -> Table:
+        from emulator.engines.bigquery.catalogue import Table
+
+        fields = tuple(resource.get("schema", {}).get("fields", []))
+        return Table(name, fields, "" if "view" in resource else self.storage(name), resource)
+
+    def opened(self, name: str) -> Table:
+        """A table that holds rows of its own.
+
+        Raises:
+            Refusal: It does not exist, or is a view.
+        """
+        resource = self.table(name)
+        if "view" in resource:
+            raise Refusal(400, "INVALID_ARGUMENT", f"Cannot list a table of type VIEW: {name}. Query it.", reason="invalid")
+        return self._entry(name, resource)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All that is written inside is, or nothing."""
+        return self._store.transaction()
+
+    def require_dataset(self, name: str) -> None:
+        """Refuses a table of a dataset that does not exist.
+
+        Raises:
+            Refusal: Names the dataset.
+        """
+        dataset = name.rpartition("/tables/")[0]
+        if self.kept.get(dataset) is None and not dataset.endswith(f"/{ANONYMOUS}"):
+            raise Refusal(404, "NOT_FOUND", f"Not found: Dataset {':'.join(dataset.split('/')[1::2])}", reason="notFound")
+
+    def rename(self, old: str, new: str) -> None:
+        """Gives a table another name; its rows stay where they are."""
+        resource, storage = self.table(old), self.storage(old)
+        self.kept.remove(old)
+        self.pointers.remove(old)
+        self.pointers.put(new, "Rows", {"table": storage})
+        project, dataset, table = parts(new)
+        named = {"id": f"{project}:{dataset}.{table}", "tableReference": {"projectId": project, "datasetId": dataset, "tableId": table}}
+        self.kept.put(new, "Table", {**resource, **named})
+
+    async def expire_partitions(self, tables: Iterable[Table]) -> None:
+        """Removes the rows of partitions whose time is over."""
+        for table in tables:
+            found = table.partitioning
+            if found is None or not found.milliseconds or table.view:
+                continue
+            gone = await self._delete(f"DELETE FROM {quoted(table.storage)} WHERE {found.expired()}")
+            if gone and (resource := self.kept.get(table.name)) is not None:
+                left = {"numRows": str(max(int(resource.get("numRows", 0)) - gone, 0))}
+                self.kept.put(table.name, "Table", {**resource, **left})
+
+    async def _delete(self, sql: str) -> int:
+        (gone,) = await self.warehouse.run(lambda connection: connection.execute(sql).fetchone(), writes=True)
+        return int(gone)
 
     def storage(self, name: str) -> str:
         """DuckDB's name of the table that holds the rows of `name`."""
@@ -117,10 +176,14 @@ class Tables:
             self.kept.remove(gone)
             await self.forget(gone)
 
-    async def point(self, name: str, storage: str, fields: Fields, count: int, size: int, extra: Json | None = None) -> None:
-        """Makes a DuckDB table the rows of a table, at once with its columns and size."""
+    async def point(
+        self, name: str, storage: str, fields: Fields, count: int, size: int, extra: Json | None = None, anew: bool = False
+    ) -> None:
+        """Makes a DuckDB table the rows of a table, at once with its columns and size; `anew`, nothing of its resource stays."""
         old = self.pointers.get(name)
         with self._store.transaction():
+            if anew:
+                self.kept.remove(name)
             self.pointers.put(name, "Rows", {"table": storage})
             self.write(name, fields, {**(extra or {}), "numRows": str(count), "numBytes": str(size)})
         if old is not None and old["table"] != storage:
@@ -153,6 +216,9 @@ class Tables:
             "numRows": "0",
             "numBytes": "0",
         }
+        lifetime = int((self.kept.get(name.rpartition("/tables/")[0]) or {}).get("defaultTableExpirationMs") or 0)
+        if lifetime:
+            fresh["expirationTime"] = str(int(stamp) + lifetime)
         changed = {"schema": {"fields": normal(fields)}, "lastModifiedTime": stamp, "etag": etag(), **extra}
         self.kept.put(name, RESULT if dataset == ANONYMOUS else "Table", {**fresh, **(self.kept.get(name) or {}), **changed})
 

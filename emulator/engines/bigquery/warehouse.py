@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -100,6 +101,7 @@ class Warehouse:
     def _open(self, live: set[str]) -> duckdb.DuckDBPyConnection:
         import duckdb
 
+        from emulator.engines.bigquery import natives
         from emulator.engines.bigquery.functions import MACROS
 
         with self._opening:
@@ -111,6 +113,7 @@ class Warehouse:
                     raise Refusal(500, "INTERNAL", message) from None
                 for name, value in SETTINGS.items():
                     database.execute(f"SET GLOBAL {name} = {value}")
+                natives.register(database)
                 for macro in MACROS:
                     database.execute(macro)
                 self._database = database
@@ -156,8 +159,19 @@ class Warehouse:
 
 def create(connection: Connection, storage: str, fields: Fields) -> None:
     """Makes a DuckDB table; one without columns gets one that nobody sees, for DuckDB has no table without."""
-    columns = [f"{quoted(one['name'])} {stored(one)}{' NOT NULL' if one.get('mode') == 'REQUIRED' else ''}" for one in fields]
+    columns = [
+        f"{quoted(one['name'])} {stored(one)}{' NOT NULL' if one.get('mode') == 'REQUIRED' else ''}{_default(one)}" for one in fields
+    ]
     connection.execute(f"CREATE TABLE IF NOT EXISTS {quoted(storage)} ({', '.join(columns) or f'{quoted(NOTHING)} INTEGER'})")
+
+
+def _default(field: Json) -> str:
+    """What a column holds where a row does not say."""
+    if value := field.get("defaultValueExpression"):
+        from emulator.engines.bigquery.prepare import expression
+
+        return f" DEFAULT ({expression(value)})"
+    return f" DEFAULT {field['default']}" if "default" in field else ""
 
 
 def shape(connection: Connection, storage: str, fields: Fields) -> None:
@@ -168,7 +182,10 @@ def shape(connection: Connection, storage: str, fields: Fields) -> None:
     for one in fields:
         name = one["name"].lower()
         if name not in held:
+            # The rows before have no value, whatever the default is.
             connection.execute(f"ALTER TABLE {quoted(storage)} ADD COLUMN {quoted(one['name'])} {stored(one)}")
+            if default := _default(one):
+                connection.execute(f"ALTER TABLE {quoted(storage)} ALTER COLUMN {quoted(one['name'])} SET{default}")
         elif one.get("mode") != "REQUIRED" and not held[name]:
             connection.execute(f"ALTER TABLE {quoted(storage)} ALTER COLUMN {quoted(one['name'])} DROP NOT NULL")
     if fields and NOTHING in held:
@@ -189,4 +206,6 @@ def new_storage() -> str:
 
 def said(error: BaseException) -> str:
     """DuckDB's message without the picture of the statement, whose names are not the user's."""
-    return str(error).partition("\n\nLINE")[0].replace("\n", " ")
+    shown = str(error).partition("\n\nLINE")[0].replace("\n", " ")
+    missing = re.search(r"NOT NULL constraint failed: \w+\.(.+)", shown)
+    return f"Required field {missing[1]} cannot be null" if missing else shown

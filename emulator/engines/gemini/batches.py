@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.behaviours import Call, Refusal
 from emulator.behaviours.gemini import GENERATION, answered, kind_of, last
 from emulator.behaviours.gemini_tuning import head_of, is_tuned
-from emulator.engines import instances, predictions
+from emulator.engines import batch_lines, instances
 from emulator.engines.batch_prediction import KIND, change, drafts_of
 from emulator.engines.gemini import caches
 from emulator.engines.gemini.request import conformed
@@ -48,18 +48,17 @@ async def start(cloud: Cloud, call: Call, job: Json) -> Json:
     Raises:
         Refusal: The model, its rows or the place for its answers do not serve; no job was made.
     """
-    model = cloud.projects.by_id(job["model"])
-    _head(cloud, model)
+    _head(cloud, cloud.projects.by_id(job["model"]))
     form = job["inputConfig"].get("instancesFormat")
     if form not in (JSONL, BIGQUERY):
         raise Refusal(400, "", f"Rows for Gemini come as jsonl or bigquery, not as {form}. No job was made.")
     if given := [field for field in ("instanceConfig", "modelParameters", "dedicatedResources") if job.get(field)]:
         raise Refusal(400, "", f"{given[0]} does not apply to Gemini: each row is a whole request. No job was made. Leave it out.")
-    source = predictions.check(cloud, job)
+    source = batch_lines.check(cloud, job)
     with cloud.store.transaction():
         created = cloud.resources.create(call)
-        created |= {"state": "JOB_STATE_PENDING", "model": model}
-        created["outputInfo"] = predictions.output_of(created, "model")
+        created |= {"state": "JOB_STATE_PENDING"}
+        created["outputInfo"] = batch_lines.output_of(created, "model")
         cloud.store.of("aiplatform").put(created["name"], KIND, created)
         _keep(cloud, created["name"], source, START, {}, {}, 0)
     cloud.batch_predictions.start(created["name"], _predict(cloud, created["name"]))
@@ -98,12 +97,13 @@ async def _predict(cloud: Cloud, name: str) -> Json:
     """Runs a job from its checkpoint on; returns how it ended."""
     kept = cloud.store.of(CHECKPOINTS).get(name) or {}
     job = cloud.store.of("aiplatform").get(name) or {}
-    source, head = Source.of(kept["source"]), _head(cloud, job["model"])
+    source, head = Source.of(kept["source"]), _head(cloud, cloud.projects.by_id(job["model"]))
     drafts, failed = Drafts(drafts_of(cloud, name), kept["rows"], kept["sizes"]), int(kept["failed"])
     async for page, after in instances.pages(cloud, source, (kept["position"][0], kept["position"][1]), PAGE):
         lines = await asyncio.gather(*(_line(cloud, job, row, head) for row in page))
         failed += sum(bool(line["status"]) for line in lines)
-        drafts.append(ANSWERS, [json.dumps(line, ensure_ascii=False) for line in lines])
+        # In ASCII, since a row may hold half a character.
+        drafts.append(ANSWERS, [json.dumps(line) for line in lines])
         with cloud.store.transaction():
             _keep(cloud, name, source, after, drafts.rows, drafts.sizes, failed)
             change(cloud, name, completionStats=_stats(drafts, failed, -1))
@@ -124,7 +124,7 @@ async def _line(cloud: Cloud, job: Json, row: Row, head: Head | None) -> Json:
             raise Refusal(400, "", row.error)
         response, status = await _answer(cloud, job, given.get("request"), head), ""
     except Refusal as refusal:
-        response, status = {}, f"{BAD_REQUEST}{json.dumps(refusal.body()['error'], ensure_ascii=False)}"
+        response, status = {}, f"{BAD_REQUEST}{json.dumps(refusal.body()['error'])}"
     if job["outputConfig"]["predictionsFormat"] == BIGQUERY and job["inputConfig"]["instancesFormat"] != BIGQUERY:
         given = {"request": given.get("request")}
     return {**given, "response": response, "status": status, "processed_time": datetime.now(UTC).isoformat(timespec="milliseconds")}

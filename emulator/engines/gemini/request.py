@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from emulator import discovery, validation
-from emulator.behaviours import not_emulated
+from emulator.behaviours import Refusal, not_emulated
 
 Json = dict[str, Any]
 
@@ -27,4 +27,15 @@ def conformed(verb: str, given: Json, collection: str = "publishers.models") -> 
         raise not_emulated(f"{collection.rpartition('.')[2]}:{verb} of the Gemini API")
     # Only the Gemini API may repeat the model of the path in the body.
     kept = {name: value for name, value in given.items() if name != "model" or collection != "publishers.models"}
-    return validation.body(method, kept, partial=True)
+    try:
+        body: Json = _without_nulls(validation.body(method, kept, partial=True))
+        return body
+    except RecursionError:
+        raise Refusal(400, "", "Invalid JSON payload received. Message too deep.") from None
+
+
+def _without_nulls(value: Any) -> Any:
+    """A field that is null is not set."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+    return [_without_nulls(one) for one in value] if isinstance(value, list) else value

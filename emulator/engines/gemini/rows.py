@@ -57,15 +57,15 @@ def read(content: bytes) -> tuple[list[Row], list[Dropped]]:
             continue
         try:
             rows.append(_row(number, line))
-        except (Refusal, Refused) as refusal:
-            dropped.append(Dropped(number, str(refusal)))
+        except (Refusal, Refused) as error:
+            dropped.append(Dropped(number, error.reason if isinstance(error, Refused) else error.message))
     return rows, dropped
 
 
 def _row(number: int, line: bytes) -> Row:
     try:
         given = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(f"a line is not JSON ({error})", "Write one object a line.") from None
     if not isinstance(given, dict):
         raise Refused("a line is not an object", "Write one object with 'contents' a line.")

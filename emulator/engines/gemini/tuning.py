@@ -233,7 +233,7 @@ def _encoded(
                 # A picture is decoded here, where a broken one costs its own row only.
                 batch.append((row, gemini.vectors([content])[1][0] if own == "picture" else content))
             except Refused as refused:
-                problems.append(Dropped(row.number, str(refused)))
+                problems.append(Dropped(row.number, refused.reason))
         kept += [row for row, _ in batch]
         found = [content for _, content in batch]
         if found:
