@@ -26,6 +26,7 @@ from emulator.console.graph import drawn
 from emulator.console.markup import ago
 from emulator.dispatch import REQUESTS, Request
 from emulator.engines.alerts import NOTIFICATIONS
+from emulator.engines.datasets.items import ITEMS
 from emulator.engines.metadata import Metadata
 from emulator.store import Store
 from tests.emulator.conftest import Local, started
@@ -208,14 +209,13 @@ def experiments(cloud: Cloud) -> None:
 
 def datasets(cloud: Cloud) -> None:
     """A dataset of a picture that is annotated, a text, and a picture that is none."""
-    ai = cloud.store.of("aiplatform")
-    ai.put(DATASET, "Dataset", {"name": DATASET, "displayName": "pictures", "metadataSchemaUri": "gs://x/image_1.0.0.yaml"})
-    for number, payload in enumerate(
-        [{"imageGcsUri": "gs://raw/a/one.png"}, {"textContent": HOSTILE}, {"imageGcsUri": "gs://raw/a/false.png"}]
-    ):
+    described = {"displayName": "pictures", "metadataSchemaUri": "gs://x/image_1.0.0.yaml", "metadata": None, "dataItemCount": "3"}
+    cloud.store.of("aiplatform").put(DATASET, "Dataset", {"name": DATASET, **described})
+    kept = cloud.store.of(ITEMS)
+    for number, payload in enumerate([{"gcsUri": "gs://raw/a/one.png"}, {"textContent": HOSTILE}, {"gcsUri": "gs://raw/a/false.png"}]):
         name = f"{DATASET}/dataItems/{number}"
-        ai.put(name, "DataItem", {"name": name, "payload": payload})
-        ai.put(f"{name}/annotations/1", "Annotation", {"payload": {"displayName": f"cat {HOSTILE}"}})
+        kept.put(name, "DataItem", {"name": name, "payload": payload})
+        kept.put(f"{name}/annotations/1", "Annotation", {"payload": {"displayName": f"cat {HOSTILE}"}})
 
 
 def jobs(cloud: Cloud) -> None:
