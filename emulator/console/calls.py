@@ -144,7 +144,6 @@ def _row(one: Made) -> list[Child]:
     if not one.status:
         return [clock(one.time), None, element("pre", one.line), None, None]
     kind = "bad" if one.status >= FAILED else "good"
-    mark = element("span", "✗" if one.status >= FAILED else "✓", class_="mark", aria_hidden="true")
     asked = [
         element("b", one.method or one.api),
         element("div", f"{one.http} {one.address}", class_="id"),
@@ -152,7 +151,7 @@ def _row(one: Made) -> list[Child]:
     ]
     return [
         clock(one.time),
-        element("span", mark, str(one.status), class_=f"state {kind}"),
+        element("span", str(one.status), class_=f"state {kind}"),
         element("div", *asked, class_="wide"),
         join([element("div", one.identity or "anonymous"), *(_permission(given) for given in one.permissions)]),
         duration(one.seconds),

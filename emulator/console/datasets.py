@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from emulator.behaviours import Refusal
 from emulator.console.markup import Child, Markup, element, join, link, moment, section, table
 from emulator.console.parts import PAGE, NothingThere, Query, code, last, linked, number, pages, properties, tags
-from emulator.console.previews import beginning, found, kind, preview, thumbnail
+from emulator.console.previews import beginning, found, kind, preview, thumbnail, written
+from emulator.engines.datasets.items import ITEMS
 from emulator.engines.objects import split
 
 if TYPE_CHECKING:
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-ITEMS = 24
+SHOWN = 24
+"""Data items on a page."""
 ANNOTATIONS = 10
 LETTERS = 500
-ADDRESSES = ("imageGcsUri", "textGcsUri", "videoGcsUri", "gcsUri", "uri")
 SCHEMAS = {
     "image": "pictures",
     "text": "texts",
@@ -43,7 +44,7 @@ async def view(cloud: Cloud, query: Query) -> Markup:
         [
             link(one.get("displayName") or last(name), "/datasets", name=name),
             _schema(one),
-            f"{kept.count(parent=f'{name}/dataItems'):,}",
+            f"{int(one.get('dataItemCount') or 0):,}",
             tags([f"{key}: {value}" for key, value in one.get("labels", {}).items()]),
             moment(one.get("createTime", "")),
         ]
@@ -62,8 +63,9 @@ def _schema(one: Json) -> str:
 
 def _dataset(cloud: Cloud, query: Query, name: str, one: Json) -> Markup:
     at = number(query)
-    page = cloud.store.search(f"{name}/dataItems/", "aiplatform", "DataItem", at * ITEMS, ITEMS + 1)
-    figures = [_item(cloud, item.name) for item in page[:ITEMS]]
+    page = cloud.store.search(f"{name}/dataItems/", ITEMS, "DataItem", at * SHOWN, SHOWN + 1)
+    figures = [_item(cloud, item.name) for item in page[:SHOWN]]
+    specifications = cloud.store.of("aiplatform").between(f"{name}/annotationSpecs/", f"{name}/annotationSpecs0", PAGE)
     empty = "The dataset holds no data items. import_data() from a file of Cloud Storage fills it."
     shown = element("ul", *figures, class_="gallery") if figures else element("p", empty, class_="empty")
     return join(
@@ -72,14 +74,15 @@ def _dataset(cloud: Cloud, query: Query, name: str, one: Json) -> Markup:
                 {
                     "Dataset": one.get("displayName"),
                     "Of": _schema(one),
-                    "Items": f"{cloud.store.of('aiplatform').count(parent=f'{name}/dataItems'):,}",
+                    "Items": f"{int(one.get('dataItemCount') or 0):,}",
+                    "Annotated with": tags([str(spec.get("displayName")) for _, spec in specifications]) or None,
                     "Description": one.get("description"),
                     "Labels": tags([f"{key}: {value}" for key, value in one.get("labels", {}).items()]),
                     "Created": moment(one.get("createTime", "")),
                     "Resource": link(name, "/resources", service="aiplatform", name=name),
                 }
             ),
-            section("Data items", shown, pages("/datasets", query, len(page) > ITEMS, len(figures), ITEMS)),
+            section("Data items", shown, pages("/datasets", query, len(page) > SHOWN, len(figures), SHOWN)),
             _source(cloud, one),
         ]
     )
@@ -87,11 +90,11 @@ def _dataset(cloud: Cloud, query: Query, name: str, one: Json) -> Markup:
 
 def _item(cloud: Cloud, name: str) -> Markup:
     """A data item as a picture or a text, over its annotations."""
-    kept = cloud.store.of("aiplatform")
+    kept = cloud.store.of(ITEMS)
     one = kept.get(name) or {}
     payload = one.get("payload")
     values = payload if isinstance(payload, dict) else {}
-    uri = next((str(values[key]) for key in ADDRESSES if values.get(key)), "")
+    uri = str(values.get("gcsUri", ""))
     annotations = [_label(annotation) for _, annotation in kept.between(f"{name}/annotations/", f"{name}/annotations0", ANNOTATIONS)]
     labels = [f"{last(key)}: {value}" for key, value in one.get("labels", {}).items()]
     caption = element("figcaption", linked(uri) if uri else last(name), element("div", tags([*annotations, *labels])))
@@ -99,9 +102,8 @@ def _item(cloud: Cloud, name: str) -> Markup:
 
 
 def _content(cloud: Cloud, uri: str, values: Json, annotations: list[str]) -> Markup:
-    text = next((str(values[key]) for key in ("textContent", "content", "text") if values.get(key)), "")
     if not uri:
-        return element("pre", text[:LETTERS]) if text else code(values)
+        return element("pre", values["textContent"][:LETTERS]) if values.get("textContent") else code(values)
     try:
         bucket, name = split(uri)
     except Refusal:
@@ -112,13 +114,14 @@ def _content(cloud: Cloud, uri: str, values: Json, annotations: list[str]) -> Ma
     content = beginning(cloud, kept, LETTERS)
     if content and kind(content):
         return thumbnail(bucket, name, f"{last(name)}{': ' if annotations else ''}{', '.join(annotations)}")
-    return element("pre", (content or b"").decode("utf-8", "replace"))
+    text = written(content or b"", int(kept["size"]) > LETTERS)
+    return element("p", f"{values.get('mimeType', 'Binary')}: not shown.", class_="empty") if text is None else element("pre", text)
 
 
 def _label(annotation: Json) -> str:
     payload = annotation.get("payload")
     values = payload if isinstance(payload, dict) else {}
-    return str(values.get("displayName") or values.get("sentiment") or values.get("annotationSpecId") or values.get("label") or "annotated")
+    return str(values.get("displayName") or values.get("annotationSpecId") or "annotated")
 
 
 def _source(cloud: Cloud, one: Json) -> Markup | None:

@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 VERSIONS = "model-versions"
 MINUTES = 60
-ROWS = 20
+ROWS = 10
 BAR, GAP, TALL = 8, 2, 48
 
 
@@ -128,5 +128,5 @@ def _minutes(counted: Mapping[str, Answers], present: float) -> Markup:
         viewBox=f"0 0 {width} {TALL + 1}",
         class_="minutes",
         role="img",
-        aria_label=f"Answers by the minute, at most {most}",
+        aria_label=f"Answers by the minute, at most {most}, {sum(failed for _, failed in columns)} of all errors",
     )

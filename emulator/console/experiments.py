@@ -19,8 +19,10 @@ CONTEXTS = 1000
 """So many of the newest contexts are looked through for the runs of an experiment."""
 MEMBERS = 60
 """Executions and artifacts of one run that are read."""
-RUNS = 50
+RUNS = 25
+"""Runs on a page."""
 SERIES_READ = 200
+"""Time series of one experiment that are drawn."""
 EXPERIMENTS = {"system.Experiment", "system.Pipeline"}
 LONG = 60
 """Letters of a value in the table of runs."""
@@ -32,7 +34,7 @@ async def view(cloud: Cloud, query: Query) -> Markup:
         one = cloud.store.of("aiplatform").get(name)
         if one is None or ("/contexts/" not in name and "/experiments/" not in name):
             raise NothingThere(f"There is no experiment {name}.")
-        return _experiment(cloud, name, one) if "/contexts/" in name else _board(cloud, name, one)
+        return _experiment(cloud, query, name, one) if "/contexts/" in name else _board(cloud, name, one)
     return _all(cloud, query)
 
 
@@ -80,11 +82,13 @@ def _all(cloud: Cloud, query: Query) -> Markup:
     )
 
 
-def _experiment(cloud: Cloud, name: str, one: Json) -> Markup:
+def _experiment(cloud: Cloud, query: Query, name: str, one: Json) -> Markup:
     contexts = cloud.store.of("aiplatform").newest("Context", 0, CONTEXTS)
     runs = [(run, context) for run, context in contexts if name in context.get("parentContexts", [])]
     if not runs and one.get("schemaTitle") not in EXPERIMENTS:
         runs = [(name, one)]
+    at = number(query) * RUNS
+    shown = runs[at : at + RUNS]
     parents = one.get("parentContexts", [])
     board = cloud.store.search(f"/experiments/{last(name)}", "aiplatform", "TensorboardExperiment", 0, 1)
     return join(
@@ -95,11 +99,11 @@ def _experiment(cloud: Cloud, name: str, one: Json) -> Markup:
                     "Description": one.get("description"),
                     "Belongs to": join(element("div", linked(parent)) for parent in parents) if parents else None,
                     "Created": moment(one.get("createTime", "")),
-                    "Runs": f"{len(runs)}" + (f", the newest {RUNS} are shown" if len(runs) > RUNS else ""),
+                    "Runs": len(runs),
                     "Resource": link(name, "/resources", service="aiplatform", name=name),
                 }
             ),
-            section("Runs", _runs(cloud, runs[:RUNS])),
+            section("Runs", _runs(cloud, shown), pages("/experiments", query, len(runs) > at + RUNS, len(shown), RUNS)),
             section("Curves", *_curves(cloud, board[0].name)) if board else None,
         ]
     )

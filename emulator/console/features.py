@@ -30,7 +30,7 @@ async def view(cloud: Cloud, query: Query) -> Markup:
     views, groups = kept.newest("FeatureView", at, PAGE + 1), kept.newest("FeatureGroup", at, PAGE + 1)
     rows: list[list[Child]] = []
     for name, one in views[:PAGE]:
-        newest = _syncs(cloud, name)[:1]
+        newest = _syncs(cloud, name, 1)
         reached, when = (_reached(newest[0]), newest[0].get("createTime", "")) if newest else ("", "")
         named = link(last(name), "/features", name=name)
         rows.append(
@@ -69,9 +69,9 @@ async def view(cloud: Cloud, query: Query) -> Markup:
     )
 
 
-def _syncs(cloud: Cloud, view: str) -> list[Json]:
+def _syncs(cloud: Cloud, view: str, limit: int) -> list[Json]:
     """The syncs of a view, newest first."""
-    found = cloud.store.search(f"{view}/featureViewSyncs/", "aiplatform", "FeatureViewSync", 0, SYNCS)
+    found = cloud.store.search(f"{view}/featureViewSyncs/", "aiplatform", "FeatureViewSync", 0, limit)
     return [one for headline in found if (one := cloud.store.of("aiplatform").get(headline.name)) is not None]
 
 
@@ -82,7 +82,7 @@ def _reached(sync: Json) -> str:
 
 
 def _view(cloud: Cloud, name: str, one: Json) -> Markup:
-    syncs = _syncs(cloud, name)
+    syncs = _syncs(cloud, name, SYNCS)
     rows: list[list[Child]] = []
     for sync in syncs:
         times = sync.get("runTime", {})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.console.cancel import cancel_button
 from emulator.console.curves import chart
 from emulator.console.markup import Child, Markup, duration, element, join, link, moment, seconds_between, section, state, table
-from emulator.console.parts import PAGE, NothingThere, Query, code, figure, last, log_of, number, pages, properties, scalars, tags
+from emulator.console.parts import PAGE, NothingThere, Query, code, figure, last, linked, log_of, number, pages, properties, scalars, tags
 from emulator.console.runs import error_of
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def _job(cloud: Cloud, service: str, name: str) -> Markup:
         "Error": error_of(one),
         "Labels": tags([f"{key}: {value}" for key, value in (one.get("labels") or {}).items()]) or None,
         **scalars(one, KNOWN),
+        **_made(one),
         "Resource": link(name, "/resources", service=service, name=name),
     }
     return join(
@@ -132,8 +133,8 @@ def _job(cloud: Cloud, service: str, name: str) -> Markup:
             properties(facts),
             cancel_button(service, kind, name, one),
             _trials(one),
-            *(section(title, code(one[key])) for key, title in PARTS.items() if one.get(key)),
             section("Log", log_of(cloud, name)),
+            *(section(title, code(one[key])) for key, title in PARTS.items() if one.get(key)),
         ]
     )
 
@@ -162,6 +163,19 @@ PARTS = {
 """Parts of a job that are shown as they are kept."""
 
 
+def _made(one: Json) -> dict[str, Child]:
+    """Links to what a job wrote or made."""
+    output, tuned, model = (one.get(key) or {} for key in ("outputInfo", "tunedModel", "modelToUpload"))
+    table_ = f"{output['bigqueryOutputDataset']}.{output.get('bigqueryOutputTable', '')}" if output.get("bigqueryOutputDataset") else None
+    made = {
+        "Output": output.get("gcsOutputDirectory") or table_,
+        "Tuned model": tuned.get("model"),
+        "Endpoint": tuned.get("endpoint"),
+        "Uploaded model": model.get("name"),
+    }
+    return {name: linked(value) for name, value in made.items() if value}
+
+
 def _trials(one: Json) -> Markup | None:
     """The trials of a study: what each tried, what it reached, and the metric from trial to trial."""
     trials: list[Json] = one.get("trials") or []
@@ -176,7 +190,7 @@ def _trials(one: Json) -> Markup | None:
         times = seconds_between(trial.get("startTime", ""), trial.get("endTime", ""))
         rows.append(
             [
-                trial.get("id", ""),
+                link(trial.get("id", ""), "/jobs", name=trial["customJob"]) if trial.get("customJob") else trial.get("id", ""),
                 state("RUNNING" if trial.get("state") == "ACTIVE" else trial.get("state", "")),
                 *(figure(given.get(key)) for key in parameters),
                 *(figure(found.get(key)) for key in metrics),

@@ -64,15 +64,12 @@ BUSY = {
 }  # fmt: skip
 BAD = {"FAILED", "FAILURE", "ERROR", "CANCELLED", "EXPIRED", "OPEN", "INFEASIBLE", "INTERNAL_ERROR", "TIMEOUT"}
 MARKS = {"good": "✓", "busy": "●", "bad": "✗"}
+"""Signs beside the colours; the style sheet has the same."""
 
 
 def state(name: str) -> Markup | None:
     """A state without its prefix (`PIPELINE_STATE_SUCCEEDED` → succeeded), coloured by what it means."""
-    if not name:
-        return None
-    kind = state_kind(name)
-    mark = element("span", MARKS.get(kind, "–"), class_="mark", aria_hidden="true")
-    return element("span", mark, state_text(name), class_=f"state {kind}".strip())
+    return element("span", state_text(name), class_=f"state {state_kind(name)}".strip()) if name else None
 
 
 def state_text(name: str) -> str:
@@ -103,7 +100,7 @@ def moment(stamp: str) -> Markup | None:
     if not stamp:
         return None
     try:
-        then = int(stamp) / 1000 if stamp.isdigit() else datetime.fromisoformat(stamp).timestamp()
+        then = int(stamp) / 1000 if stamp.isdecimal() else datetime.fromisoformat(stamp).timestamp()
         return clock(then)
     except (ValueError, OverflowError, OSError):
         return element("span", stamp)

@@ -158,7 +158,7 @@ def log_of(cloud: Cloud, resource: str, start: str = "") -> Markup:
 def number(query: Query, key: str = "page") -> int:
     """The page that is asked for, from 0."""
     text = query.get(key, "")
-    return min(int(text), 10**9) if text.isdigit() and len(text) < 12 else 0
+    return min(int(text), 10**9) if text.isdecimal() and len(text) < 12 else 0
 
 
 def pages(path: str, query: Query, more: bool, shown: int, size: int = PAGE) -> Markup | None:

@@ -75,7 +75,7 @@ def preview(cloud: Cloud, kept: Json) -> Markup:
         return element("p", "Its file is gone.", class_="empty")
     if kind(content) and count <= PICTURE_BYTES:
         return thumbnail(kept["bucket"], kept["name"], f"Picture {last(kept['name'])}", "picture")
-    text = _text(content, count > TEXT_BYTES)
+    text = written(content, count > TEXT_BYTES)
     if text is None:
         return element(
             "p",
@@ -91,7 +91,7 @@ def preview(cloud: Cloud, kept: Json) -> Markup:
     return element("pre", text[:LONGEST], cut, class_="json")
 
 
-def _text(content: bytes, is_cut: bool) -> str | None:
+def written(content: bytes, is_cut: bool) -> str | None:
     """UTF-8; the last letter of a cut text may be torn."""
     if b"\0" in content:
         return None

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 OPEN = {
+    "cached-contents": "contents that Gemini keeps",
+    "dataset-items": "data items and annotations",
     "docker": "container images",
     "feature-views": "online tables of feature views",
     "generativelanguage": "Gemini API",

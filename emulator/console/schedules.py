@@ -72,7 +72,7 @@ def _schedule(name: str, one: Json) -> list[Child]:
         join(
             [
                 moment(response.get("scheduledRunTime", "")) or "never",
-                element("div", response["runResponse"], class_="id") if response.get("runResponse") else None,
+                element("div", linked(response["runResponse"]), class_="id") if response.get("runResponse") else None,
             ]
         ),
     ]
