@@ -33,7 +33,7 @@ def test_a_dataset_is_of_a_kind_and_is_found_by_it(vertex: Any, place: Place, bu
         changed = getattr(vertex, kind)(dataset.resource_name)
         assert (changed.display_name, changed.labels["task"]) == (f"{name}-2", "vision")
         if kind == "TabularDataset":
-            assert changed.column_names == ["id", "kind"]
+            assert sorted(changed.column_names) == ["id", "kind"]
     finally:
         dataset.delete()
     with pytest.raises(exceptions.NotFound):
