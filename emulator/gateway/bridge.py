@@ -27,6 +27,7 @@ from urllib.parse import quote, urlencode
 
 import grpc
 from google.api_core import path_template, rest_helpers
+from google.iam.v1 import iam_policy_pb2, policy_pb2
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2, json_format
 from google.rpc import status_pb2
@@ -83,6 +84,8 @@ RULES: dict[str, tuple[str, str, str]] = {
     ),
     "DeleteNotificationChannel": ("delete", "/v3/{name=projects/*/notificationChannels/*}", ""),
 }
+POLICIES = dict.fromkeys(("topics", "subscriptions", "snapshots", "schemas"), "pubsub.googleapis.com")
+"""Collection → host of the API that holds policies of its resources: `google.iam.v1.IAMPolicy` is one service for all APIs."""
 CREDENTIALS = {"authorization", "x-goog-api-key"}
 """Metadata of a call that says who calls."""
 
@@ -253,6 +256,8 @@ class Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
         metadata = {key: value for key, value in details.invocation_metadata if key in CREDENTIALS}
         if service == "google.longrunning.Operations":
             return grpc.unary_unary_rpc_method_handler(_guarded(lambda data, _: self._operation(name, data, metadata)))
+        if service == "google.iam.v1.IAMPolicy":
+            return grpc.unary_unary_rpc_method_handler(_guarded(lambda data, _: self._policy(name, data, metadata)))
         if (service, name) == ("google.pubsub.v1.Subscriber", "StreamingPull"):
             return grpc.stream_stream_rpc_method_handler(self._streaming_pull)
         method = index().get((service, name))
@@ -287,6 +292,22 @@ class Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
             *(("post", LONGRUNNING, f"{path}:cancel") if name == "CancelOperation" else ("delete", LONGRUNNING, path)), None, metadata
         )
         return bytes(empty_pb2.Empty().SerializeToString())
+
+    def _policy(self, name: str, data: bytes, metadata: dict[str, str]) -> bytes:
+        response = iam_policy_pb2.TestIamPermissionsResponse if name == "TestIamPermissions" else policy_pb2.Policy
+        request = getattr(iam_policy_pb2, f"{name}Request").FromString(data)
+        host = POLICIES.get(request.resource.split("/")[-2] if "/" in request.resource else "")
+        if host is None:
+            problem = {"status": "INVALID_ARGUMENT", "message": f"{name} of {request.resource} is not emulated over gRPC."}
+            raise Refused(400, json.dumps({"error": problem}).encode())
+        path = f"/v1/{quote(request.resource)}:{name[0].lower()}{name[1:]}"
+        if name == "GetIamPolicy":
+            version = request.options.requested_policy_version
+            path += f"?options.requestedPolicyVersion={version}" if version else ""
+            return parsed(response, self._rest("get", host, path, None, metadata))
+        body = json_format.MessageToDict(request)
+        body.pop("resource", None)
+        return parsed(response, self._rest("post", host, path, body, metadata))
 
     def _streaming_pull(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
         """Pub/Sub's subscriber: what it acknowledges comes in on the same stream on which messages go out."""

@@ -74,28 +74,6 @@ def test_the_console_is_for_loopback_alone(google_cloud: dict[str, Any]) -> None
     assert connection.getresponse().status == 403
 
 
-def test_a_project_is_found_over_grpc(google_cloud: dict[str, Any]) -> None:
-    from google.cloud import resourcemanager_v3
-
-    project = resourcemanager_v3.ProjectsClient().get_project(name="projects/acme-gemini-local")
-    assert project.project_id == "acme-gemini-local"
-    assert project.name.removeprefix("projects/").isdigit()
-
-
-def test_messages_are_published_and_pulled_over_grpc(google_cloud: dict[str, Any]) -> None:
-    from google.cloud import pubsub_v1
-
-    publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
-    topic, subscription = "projects/acme-gemini-local/topics/alerts", "projects/acme-gemini-local/subscriptions/inbox"
-    publisher.create_topic(name=topic)
-    subscriber.create_subscription(name=subscription, topic=topic)
-    publisher.publish(topic, b"drift", task="vision").result()
-    pulled = subscriber.pull(subscription=subscription, max_messages=5).received_messages
-    assert [(message.message.data, message.message.attributes["task"]) for message in pulled] == [(b"drift", "vision")]
-    subscriber.acknowledge(subscription=subscription, ack_ids=[message.ack_id for message in pulled])
-    assert not subscriber.pull(subscription=subscription, max_messages=5).received_messages
-
-
 def test_a_refusal_keeps_its_code_and_details_over_grpc(google_cloud: dict[str, Any]) -> None:
     import google.auth
     from google.api_core import exceptions

@@ -9,8 +9,8 @@ Left out, since their packages are not among those of this repository: Beam and 
 BigQuery's read and write sessions and data frames (`google-cloud-bigquery-storage`, `db-dtypes`), the typed libraries of Secret Manager,
 Cloud Scheduler, Cloud KMS, Artifact Registry and Cloud Build (called by `google-api-python-client` in `test_services`), and Node's
 libraries other than Cloud Storage's.
-Left out, since the local Google Cloud refuses it: the evaluation service (`evaluateInstances`), the registry of KFP templates
-(`REGION-kfp.pkg.dev`), vector search, monitoring jobs of models, and Gemini's Live API.
+Left out, since the local Google Cloud refuses it: the evaluation service (`evaluateInstances`), vector search, monitoring jobs of models,
+and Gemini's Live API; `test_refused` holds that each is refused at once, by name.
 
 Start reading: `place.py`, then `test_storage.py`.
 """

@@ -179,7 +179,7 @@ def test_statements_change_rows_and_tell_how_many(client: Any, dataset: str) -> 
     assert client.query_and_wait(f"UPDATE `{dataset}.changed` SET kind = 'c' WHERE kind = 'b'").num_dml_affected_rows == 2
     merge = f"""
         MERGE `{dataset}.changed` AS old USING (SELECT 3 AS id, 'd' AS kind UNION ALL SELECT 4, 'd') AS new ON old.id = new.id
-        WHEN MATCHED THEN UPDATE SET kind = new.kind WHEN NOT MATCHED THEN INSERT (id, kind) VALUES (id, kind)
+        WHEN MATCHED THEN UPDATE SET kind = new.kind WHEN NOT MATCHED THEN INSERT ROW
     """
     client.query_and_wait(merge)
     assert rows(client, f"SELECT id, kind FROM `{dataset}.changed` ORDER BY id") == [(1, "a"), (2, "c"), (3, "d"), (4, "d")]

@@ -147,3 +147,15 @@ def test_what_is_taken_or_not_there_is_said(place: Place, publisher: Any, subscr
         subscriber.create_subscription(name=topic.replace("/topics/", "/subscriptions/"), topic=f"{topic}-none")
     with pytest.raises(exceptions.InvalidArgument):
         publisher.create_topic(name=f"projects/{place.project}/topics/goog-reserved")
+
+
+@calls("pubsub.projects.topics.getIamPolicy", "pubsub.projects.topics.setIamPolicy", "pubsub.projects.topics.testIamPermissions")
+def test_a_topic_has_a_policy_of_its_own(place: Place, publisher: Any, topic: str) -> None:
+    """https://cloud.google.com/pubsub/docs/access-control"""
+    policy = publisher.get_iam_policy(request={"resource": topic})
+    policy.bindings.add(role="roles/pubsub.viewer", members=[f"projectViewer:{place.project}"])
+    publisher.set_iam_policy(request={"resource": topic, "policy": policy})
+    found = publisher.get_iam_policy(request={"resource": topic})
+    assert [(one.role, list(one.members)) for one in found.bindings] == [("roles/pubsub.viewer", [f"projectViewer:{place.project}"])]
+    allowed = publisher.test_iam_permissions(request={"resource": topic, "permissions": ["pubsub.topics.publish"]})
+    assert list(allowed.permissions) == ["pubsub.topics.publish"]

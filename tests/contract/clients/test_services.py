@@ -146,22 +146,34 @@ def test_a_repository_is_made_changed_and_deleted_by_operations(place: Place) ->
     assert caught.value.status_code == 404
 
 
-@calls("cloudkms.projects.locations.keyRings.list")
-def test_keys_of_a_region_are_listed(place: Place) -> None:
-    """Keys and rings can never be deleted, so that none is made here.
+@calls("cloudkms.projects.locations.keyRings.cryptoKeys.encrypt", "cloudkms.projects.locations.keyRings.cryptoKeys.decrypt")
+def test_a_key_encrypts_for_whoever_may_decrypt(place: Place) -> None:
+    """A ciphertext is bound to its additional data. Keys and rings can never be deleted, so that one is shared by all runs.
 
-    https://cloud.google.com/kms/docs/reference/rest/v1/projects.locations.keyRings/list
+    https://cloud.google.com/kms/docs/encrypt-decrypt
     """
     from googleapiclient import discovery
     from googleapiclient.errors import HttpError
 
     rings = discovery.build("cloudkms", "v1").projects().locations().keyRings()
-    assert all(
-        ring["name"].startswith(f"{place.location}/keyRings/") for ring in rings.list(parent=place.location).execute().get("keyRings", [])
-    )
+    ring, key = f"{place.location}/keyRings/verify", f"{place.location}/keyRings/verify/cryptoKeys/verify"
+    for creating in (
+        rings.create(parent=place.location, keyRingId="verify", body={}),
+        rings.cryptoKeys().create(parent=ring, cryptoKeyId="verify", body={"purpose": "ENCRYPT_DECRYPT"}),
+    ):
+        try:
+            creating.execute()
+        except HttpError as error:
+            if error.status_code != 409:
+                raise
+    asked = {"plaintext": encoded("secret"), "additionalAuthenticatedData": encoded("vision")}
+    sealed = rings.cryptoKeys().encrypt(name=key, body=asked).execute()
+    assert sealed["name"].startswith(f"{key}/cryptoKeyVersions/")
+    opening = {"ciphertext": sealed["ciphertext"], "additionalAuthenticatedData": encoded("vision")}
+    assert rings.cryptoKeys().decrypt(name=key, body=opening).execute()["plaintext"] == encoded("secret")
     with pytest.raises(HttpError) as caught:
-        rings.get(name=f"{place.location}/keyRings/{place.name('none')}").execute()
-    assert caught.value.status_code == 404
+        rings.cryptoKeys().decrypt(name=key, body={**opening, "additionalAuthenticatedData": encoded("nlp")}).execute()
+    assert caught.value.status_code == 400
 
 
 @calls("storage.buckets.list", "aiplatform.projects.locations.endpoints.list", "bigquery.datasets.list")

@@ -200,3 +200,23 @@ def test_a_signed_address_reads_without_credentials(bucket: Any) -> None:
     address = blob.generate_signed_url(version="v4", expiration=600)
     answer = requests.get(address, timeout=60)
     assert (answer.status_code, answer.text) == (200, "for anybody")
+
+
+@calls("storage.objects.compose")
+def test_a_composite_object_has_no_md5(bucket: Any) -> None:
+    """https://cloud.google.com/storage/docs/composite-objects"""
+    parts = [bucket.blob(f"storage/without-md5/compose/{number}") for number in range(2)]
+    for number, part in enumerate(parts):
+        part.upload_from_string(str(number))
+    whole = bucket.blob("storage/without-md5/compose/whole")
+    whole.compose(parts)
+    assert whole.md5_hash is None
+
+
+@calls("storage.objects.list")
+def test_a_glob_lists_what_it_matches(bucket: Any) -> None:
+    """https://cloud.google.com/storage/docs/json_api/v1/objects/list#list-objects-and-prefixes-using-glob"""
+    for name in ("a.txt", "b/1.txt", "b/2.csv", "c/d/3.txt"):
+        bucket.blob(f"storage/glob/{name}").upload_from_string("x")
+    globbed = bucket.list_blobs(match_glob="storage/glob/**.txt")
+    assert [blob.name.removeprefix("storage/glob/") for blob in globbed] == ["a.txt", "b/1.txt", "c/d/3.txt"]
