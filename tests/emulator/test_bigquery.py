@@ -161,7 +161,6 @@ REFUSED = {
     "SELEC 1": "Syntax error",
     "SELECT nothing FROM shop.sales": "nothing",
     "SELECT * FROM sales": "must be qualified with a dataset",
-    "DECLARE x INT64; SELECT x": "script",
     "DELETE FROM shop.sales": "must have a WHERE clause",
     "SELECT CAST('1' AS BIGNUMERIC)": "not emulated",
     "SELECT x.* FROM (SELECT AS STRUCT 1 AS a) AS x": "SELECT AS STRUCT",

@@ -98,23 +98,7 @@ class BigQuery:
         Raises:
             Refusal: It is wrong, or cannot be carried.
         """
-        from emulator.access.bigquery import of_statement
-        from emulator.engines.bigquery.prepare import prepared
-
-        await self._cloud.requests.flush()
-        if configuration.get("useLegacySql"):
-            raise Refusal(400, "INVALID_ARGUMENT", "Legacy SQL is not emulated by the local Google Cloud: set useLegacySql to false.")
-        default = configuration.get("defaultDataset", {})
-        text = sql if isinstance(sql, str) else sql.sql("bigquery")
-        catalogue = self.tables.catalogue(text, temporary)
-        home = default.get("projectId", project), default.get("datasetId", "")
-        statement = await asyncio.to_thread(prepared, sql, catalogue, *home, configuration.get("queryParameters", []))
-        if statement.temporary and temporary is None:
-            raise invalid("Use of CREATE TEMPORARY TABLE requires a script or session")
-        for need in of_statement(statement, configuration) if reader else ():
-            self._cloud.access.demand(reader, need, "bigquery.jobs.query")
-        await self.warehouse.ready({table.storage: table.stored for table in statement.tables.values() if not table.view})
-        await self.tables.expire_partitions(statement.tables.values())
+        statement = await self._prepared(sql, configuration, project, reader, temporary)
         processed = await self.warehouse.run(lambda connection: sizes.processed(connection, statement))
         if (limit := int(configuration.get("maximumBytesBilled") or 0)) and processed > limit:
             message = f"Query exceeded limit for bytes billed: {limit}. {processed} or higher required."
@@ -134,6 +118,42 @@ class BigQuery:
         if statement.kind in CHANGES:
             return await self._changed(statement, job, processed)
         return Written(statement, "", (), processed, operation=await define(self.tables, statement, job))
+
+    async def _prepared(
+        self, sql: str | Tree, configuration: Json, project: str, reader: str, temporary: Mapping[str, str] | None
+    ) -> Statement:
+        """A statement whose reader may run it, and whose tables are there."""
+        from emulator.access.bigquery import of_statement
+        from emulator.engines.bigquery.prepare import prepared
+
+        await self._cloud.requests.flush()
+        if configuration.get("useLegacySql"):
+            raise Refusal(400, "INVALID_ARGUMENT", "Legacy SQL is not emulated by the local Google Cloud: set useLegacySql to false.")
+        default = configuration.get("defaultDataset", {})
+        text = sql if isinstance(sql, str) else sql.sql("bigquery")
+        catalogue = self.tables.catalogue(text, temporary)
+        home = default.get("projectId", project), default.get("datasetId", "")
+        statement = await asyncio.to_thread(prepared, sql, catalogue, *home, configuration.get("queryParameters", []))
+        if statement.temporary and temporary is None:
+            raise invalid("Use of CREATE TEMPORARY TABLE requires a script or session")
+        for need in of_statement(statement, configuration) if reader else ():
+            self._cloud.access.demand(reader, need, "bigquery.jobs.query")
+        await self.warehouse.ready({table.storage: table.stored for table in statement.tables.values() if not table.view})
+        await self.tables.expire_partitions(statement.tables.values())
+        return statement
+
+    async def evaluated(
+        self, tree: Tree, configuration: Json, project: str, job: str, reader: str, temporary: Mapping[str, str]
+    ) -> tuple[list[str], Fields]:
+        """At most two rows of a query as JSON texts, and its columns, without a table for them."""
+        statement = await self._prepared(tree, configuration, project, reader, temporary)
+
+        def work(connection: Connection) -> tuple[list[str], Fields]:
+            fields = columns_of(connection, statement.sql)
+            found = connection.execute(f"SELECT {rows.row(fields)} FROM ({statement.sql}) LIMIT 2").fetchall()
+            return [text for (text,) in found], fields
+
+        return await self.warehouse.run(work, job=job)
 
     async def _changed(self, statement: Statement, job: str, processed: int) -> Written:
         """DML."""
@@ -216,6 +236,15 @@ class BigQuery:
             raise Refusal(400, "INVALID_ARGUMENT", f"{spoken(table.name)} is not partitioned.", reason="invalid")
         table.partitioning.check(partition)
         return f" WHERE {table.partitioning.id()} = '{partition}'"
+
+    async def count(self, name: str, partition: str = "") -> int:
+        """Rows of a table, or of one of its partitions."""
+        if not partition:
+            return int(self.tables.table(name).get("numRows", 0))
+        table = await self._opened(name)
+        sql = f"SELECT count(*) FROM {quoted(table.storage)}{self._inside(table, partition)}"
+        ((count,),) = await self.warehouse.run(lambda connection: connection.execute(sql).fetchall())
+        return int(count)
 
     async def drop_partition(self, name: str, partition: str) -> None:
         """Removes the rows of a partition."""

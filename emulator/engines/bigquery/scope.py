@@ -82,6 +82,10 @@ class Scope:
             if "$" in name or "@" in name:
                 raise not_carried("A table decorator in a statement", "filter by the column that partitions the table.")
             raise Refusal(404, "NOT_FOUND", f"Not found: Table {project}:{dataset}.{name} was not found", reason="notFound")
+        if table.resource.get("type") == "EXTERNAL":
+            raise not_carried(f"A query of the external table {table.short}", "load its files into a table.")
+        if table.resource.get("view", {}).get("useLegacySql"):
+            raise not_carried(f"The view {table.short}, which is in legacy SQL")
         self.tables[table.short] = table
         return table
 

@@ -29,6 +29,7 @@ ANONYMOUS, RESULT = "_results", "Result"
 RESULTS, RESULT_MILLISECONDS = 500, 24 * 3600 * 1000
 """How many of them are kept, and for how long."""
 DISCARD_SECONDS = 60.0
+VIEWS = {"view", "materializedView"}
 
 
 class Tables:
@@ -74,7 +75,7 @@ class Tables:
         from emulator.engines.bigquery.catalogue import Table
 
         fields = tuple(resource.get("schema", {}).get("fields", []))
-        return Table(name, fields, "" if "view" in resource else self.storage(name), resource)
+        return Table(name, fields, "" if VIEWS & resource.keys() else self.storage(name), resource)
 
     def opened(self, name: str) -> Table:
         """A table that holds rows of its own.
@@ -83,7 +84,7 @@ class Tables:
             Refusal: It does not exist, or is a view.
         """
         resource = self.table(name)
-        if "view" in resource:
+        if VIEWS & resource.keys():
             raise Refusal(400, "INVALID_ARGUMENT", f"Cannot list a table of type VIEW: {name}. Query it.", reason="invalid")
         return self._entry(name, resource)
 
