@@ -10,6 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from emulator import validation
 from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, not_emulated, on
 from emulator.engines.bigquery.names import parts
 from emulator.engines.bigquery.rows import Unfit, accepted
@@ -172,7 +173,9 @@ async def insert_all(call: Call, cloud: Cloud) -> Json:
     fields = cloud.bigquery.tables.table(name).get("schema", {}).get("fields", [])
     fitting: list[Json] = []
     errors: list[Json] = []
-    for index, row in enumerate(call.body.get("rows", [])):
+    # As they were sent, for a value that is null is none that is missing.
+    sent = validation.parsed(call.raw).get("rows") or []
+    for index, row in enumerate(sent):
         if cloud.bigquery.sent_before(name, row.get("insertId", "")):
             continue
         try:
@@ -182,11 +185,11 @@ async def insert_all(call: Call, cloud: Cloud) -> Json:
     skip = call.body.get("skipInvalidRows", False)
     if errors and not skip:
         known = {error["index"] for error in errors}
-        stopped = [{"index": index, "errors": [{"reason": "stopped"}]} for index in range(len(call.body["rows"])) if index not in known]
+        stopped = [{"index": index, "errors": [{"reason": "stopped"}]} for index in range(len(sent)) if index not in known]
         errors = sorted(errors + stopped, key=lambda error: int(error["index"]))
     elif fitting:
         await cloud.bigquery.insert(name, fitting, partition)
-        cloud.bigquery.note_sent(name, [row.get("insertId", "") for row in call.body["rows"]])
+        cloud.bigquery.note_sent(name, [row.get("insertId", "") for row in sent])
     return {"kind": "bigquery#tableDataInsertAllResponse", **({"insertErrors": errors} if errors else {})}
 
 
@@ -214,7 +217,7 @@ async def list_rows(call: Call, cloud: Cloud) -> Response:
     shown, _ = await cloud.bigquery.page(name, first, limit, fields=fields, micros=micros, partition=partition)
     total = await cloud.bigquery.count(name, partition)
     head: Json = {"kind": "bigquery#tableDataList", "totalRows": str(total)}
-    if first + len(shown) < total and len(shown) < limit:
+    if shown and first + len(shown) < total:
         head["pageToken"] = str(first + len(shown))
     return with_rows(head, shown)
 

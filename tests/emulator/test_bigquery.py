@@ -261,7 +261,7 @@ def test_a_dry_run_tells_bytes_and_columns_and_runs_nothing(client: Any) -> None
     from google.cloud import bigquery
 
     job = client.query("SELECT id, at FROM shop.sales", job_config=bigquery.QueryJobConfig(dry_run=True))
-    assert job.total_bytes_processed == 2 * 8 * 3
+    assert job.total_bytes_processed == 3 * 8 + 2 * 8
     assert [(field.name, field.field_type) for field in job.schema] == [("id", "INTEGER"), ("at", "TIMESTAMP")]
     client.query("DROP TABLE shop.sales", job_config=bigquery.QueryJobConfig(dry_run=True))
     assert client.get_table("shop.sales").num_rows == 3

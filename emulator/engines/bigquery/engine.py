@@ -99,7 +99,7 @@ class BigQuery:
             Refusal: It is wrong, or cannot be carried.
         """
         statement = await self._prepared(sql, configuration, project, reader, temporary)
-        processed = await self.warehouse.run(lambda connection: sizes.processed(connection, statement))
+        processed = await self.warehouse.run(lambda connection: self.tables.sizes.processed(connection, statement))
         if (limit := int(configuration.get("maximumBytesBilled") or 0)) and processed > limit:
             message = f"Query exceeded limit for bytes billed: {limit}. {processed} or higher required."
             raise Refusal(400, "INVALID_ARGUMENT", message, reason="bytesBilledLimitExceeded")
@@ -169,6 +169,7 @@ class BigQuery:
             return (int(counted[0]) if counted else 0), sizes.count(connection, table.storage)
 
         affected, total = await self.warehouse.run(work, writes=True, job=job)
+        self.tables.sizes.note(table.storage)
         changed = {"numRows": str(total), "lastModifiedTime": milliseconds()} if affected else {}
         self.tables.kept.put(name, RESULT if f"/{ANONYMOUS}/" in name else "Table", {**self.tables.table(name), **changed})
         return Written(statement, "", (), processed, affected)
@@ -256,6 +257,7 @@ class BigQuery:
             return sizes.count(connection, table.storage)
 
         left = await self.warehouse.run(work, writes=True)
+        self.tables.sizes.note(table.storage)
         self.tables.kept.put(name, "Table", {**self.tables.table(name), "numRows": str(left), "lastModifiedTime": milliseconds()})
 
     async def recount(self, name: str) -> None:
@@ -266,9 +268,9 @@ class BigQuery:
         if not self.warehouse.is_open and not int(resource.get("numRows", 0)):
             return
         table = await self._opened(name)
-        count, size = await self.warehouse.run(lambda connection: sizes.size(connection, table.storage, table.fields))
-        if str(count) != (resource := self.tables.table(name)).get("numRows"):
-            self.tables.kept.put(name, "Table", {**resource, "numRows": str(count), "numBytes": str(size)})
+        size = await self.warehouse.run(lambda connection: self.tables.sizes.of(connection, table.storage, table.fields))
+        if str(size.rows) != (resource := self.tables.table(name)).get("numRows"):
+            self.tables.kept.put(name, "Table", {**resource, "numRows": str(size.rows), "numBytes": str(size.bytes)})
 
     async def page(
         self, name: str, first: int, limit: int, *, fields: Sequence[str] = (), micros: bool = True, partition: str = ""
@@ -316,6 +318,7 @@ class BigQuery:
                 connection.execute(f"INSERT INTO {quoted(table.storage)} ({', '.join(names)}) {given_rows}", [json.dumps(some), shape])
 
         await self.warehouse.run(work, writes=True)
+        self.tables.sizes.note(table.storage)
         with contextlib.suppress(Refusal):
             resource = self.tables.table(name)
             counted = {"numRows": str(int(resource.get("numRows", 0)) + len(given))}
