@@ -226,9 +226,9 @@ def named(tree: Tree) -> None:
         if isinstance(one, exp.Star) or (isinstance(one, exp.Column) and isinstance(one.this, exp.Star)):
             continue
         name = one.alias_or_name if isinstance(one, (exp.Alias, exp.Column, exp.Dot)) else ""
-        if not name:
-            name = f"f{unnamed}_"
-            unnamed += 1
+        unnamed += not name
+        if not name or isinstance(one, exp.Dot):
+            name = name or f"f{unnamed - 1}_"
             one.replace(exp.alias_(one.copy(), name, quoted=True))
         if name.lower() in seen:
             raise invalid(f"Duplicate column names in the result are not supported. Found duplicate(s): {name}")

@@ -211,5 +211,6 @@ def new_storage() -> str:
 def said(error: BaseException) -> str:
     """DuckDB's message without the picture of the statement, whose names are not the user's."""
     shown = str(error).partition("\n\nLINE")[0].replace("\n", " ")
+    shown = re.sub(r"^Invalid Input Error: Python exception occurred while executing the UDF: \w+: ", "", shown)
     missing = re.search(r"NOT NULL constraint failed: \w+\.(.+)", shown)
     return f"Required field {missing[1]} cannot be null" if missing else shown
