@@ -250,18 +250,59 @@ def test_a_table_is_extracted_as_text_that_bigquery_writes(cloud: Local) -> None
     assert "nested schema" in fault(done(cloud, {"extract": extract}))
 
 
-def test_what_is_extracted_can_be_loaded_again(cloud: Local) -> None:
+@pytest.mark.parametrize(
+    ("form", "more"),
+    [
+        ("PARQUET", {"compression": "SNAPPY"}),
+        ("NEWLINE_DELIMITED_JSON", {}),
+        ("AVRO", {"useAvroLogicalTypes": True}),
+        ("AVRO", {"useAvroLogicalTypes": True, "compression": "DEFLATE"}),
+    ],
+)
+def test_what_is_extracted_can_be_loaded_again(cloud: Local, form: str, more: Json) -> None:
     rows(
         cloud,
-        "CREATE OR REPLACE TABLE d.whole AS SELECT 1 AS i, [STRUCT('a' AS s, NUMERIC '1.5' AS n)] AS l, DATE '2024-01-01' AS d, TRUE AS b",
+        "CREATE OR REPLACE TABLE d.whole AS SELECT 1 AS i, [STRUCT('é' AS s, NUMERIC '-1.5' AS n)] AS l, DATE '2024-01-01' AS d, "
+        "TRUE AS b, TIMESTAMP '1969-12-31 23:59:59.000001+00' AS at, TIME '10:00:00.5' AS t, DATETIME '2024-01-01 10:00:00' AS dt, "
+        "b'a' AS y, -0.5 AS f UNION ALL SELECT NULL, [], NULL, NULL, NULL, NULL, NULL, NULL, NULL",
     )
     fields = call(cloud, "GET", "/datasets/d/tables/whole")[1]["schema"]
-    for form in ("PARQUET", "NEWLINE_DELIMITED_JSON"):
-        uri = f"gs://{cloud.bucket}/whole.{form}"
-        assert fault(done(cloud, {"extract": {"sourceTable": ref("whole"), "destinationUris": [uri], "destinationFormat": form}})) == ""
-        load = {"sourceUris": [uri], "sourceFormat": form, "destinationTable": ref(f"again_{form}"), "schema": fields}
-        assert fault(done(cloud, {"load": load})) == ""
-        assert rows(cloud, f"SELECT * FROM d.again_{form}") == rows(cloud, "SELECT * FROM d.whole")
+    uri = f"gs://{cloud.bucket}/whole.{form}"
+    extract = {"sourceTable": ref("whole"), "destinationUris": [uri], "destinationFormat": form, **more}
+    assert fault(done(cloud, {"extract": extract})) == ""
+    load = {"sourceUris": [uri], "sourceFormat": form, "destinationTable": ref("again"), "writeDisposition": "WRITE_TRUNCATE"}
+    described = {"useAvroLogicalTypes": True} if form == "AVRO" else {"schema": fields}
+    assert fault(done(cloud, {"load": {**load, **described}})) == ""
+    assert rows(cloud, "SELECT * FROM d.again ORDER BY i") == rows(cloud, "SELECT * FROM d.whole ORDER BY i")
+    if form == "AVRO":
+        types = [(one["name"], one["type"]) for one in call(cloud, "GET", "/datasets/d/tables/again")[1]["schema"]["fields"]]
+        assert types == [(one["name"], one["type"]) for one in fields["fields"]]
+
+
+def test_an_avro_file_is_read_as_its_specification_says(cloud: Local) -> None:
+    columns = [{"name": "a", "type": "long"}, {"name": "b", "type": "string"}, {"name": "c", "type": ["null", "int"]}]
+    schema = json.dumps({"type": "record", "name": "test", "fields": columns}).encode()
+    sync = bytes(range(16))
+    # The specification's own example is 27 and "foo": 36 06 66 6f 6f; then -64 by the union's second type: 02 7f.
+    body = bytes.fromhex("36 06 66 6f 6f 02 7f") + bytes.fromhex("01 00 00")
+    header = b"Obj\x01\x02\x16avro.schema" + bytes([len(schema) * 2 & 0x7F | 0x80, len(schema) * 2 >> 7]) + schema + b"\x00" + sync
+    content = header + bytes([2 * 2, len(body) * 2]) + body + sync
+    load = {"sourceUris": [put(cloud, "spec.avro", content)], "sourceFormat": "AVRO", "destinationTable": ref("spec")}
+    assert fault(done(cloud, {"load": load})) == ""
+    assert rows(cloud, "SELECT * FROM d.spec ORDER BY a DESC") == [["27", "foo", "-64"], ["-1", "", None]]
+    modes = [(one["type"], one["mode"]) for one in call(cloud, "GET", "/datasets/d/tables/spec")[1]["schema"]["fields"]]
+    assert modes == [("INTEGER", "REQUIRED"), ("STRING", "REQUIRED"), ("INTEGER", "NULLABLE")]
+
+
+def test_a_damaged_avro_file_loads_nothing(cloud: Local) -> None:
+    rows(cloud, "CREATE OR REPLACE TABLE d.many AS SELECT x FROM UNNEST(GENERATE_ARRAY(1, 100)) AS x")
+    uri = f"gs://{cloud.bucket}/many.avro"
+    assert fault(done(cloud, {"extract": {"sourceTable": ref("many"), "destinationUris": [uri], "destinationFormat": "AVRO"}})) == ""
+    whole = got(cloud, "many.avro")
+    for name, content in (("cut.avro", whole[:-20]), ("none.avro", b"no avro")):
+        load = {"sourceUris": [put(cloud, name, content)], "sourceFormat": "AVRO", "destinationTable": ref("cut")}
+        assert f"gs://{cloud.bucket}/{name}" in fault(done(cloud, {"load": load}))
+    assert call(cloud, "GET", "/datasets/d/tables/cut")[0] == 404
 
 
 def test_tables_are_copied_together_and_a_snapshot_stays_as_it_is(cloud: Local) -> None:

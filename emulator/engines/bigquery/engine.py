@@ -227,7 +227,7 @@ class BigQuery:
         table = await self._opened(name_of(source))
         where = self._inside(table, partition_of(source))
         sql = f"SELECT * FROM {quoted(table.storage)}{where}"
-        await self.warehouse.run(lambda connection: connection.execute(extracting.writing(sql, file, configuration, table.fields)), job=job)
+        await self.warehouse.run(lambda connection: extracting.extract(connection, sql, file, configuration, table.fields), job=job)
 
     def _inside(self, table: Table, partition: str) -> str:
         """DuckDB's WHERE that chooses the rows of a partition."""
