@@ -5,11 +5,13 @@ https://cloud.google.com/bigquery/docs/reference/rest
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import TYPE_CHECKING
 
-from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, on
+from emulator import validation
+from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, not_emulated, on
 from emulator.engines.bigquery.names import parts
 from emulator.engines.bigquery.rows import Unfit, accepted
 from emulator.projects import project_number
@@ -44,7 +46,16 @@ def dataset(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
 
 @completes("bigquery", "Table")
 def table(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
-    """Type and size; rows come with what fills the table."""
+    """Type and size; rows come with what fills the table, and its partitions must fit its columns."""
+    from emulator.engines.bigquery import partitions
+
+    kept = cloud.store.of("bigquery").get(name) or {}
+    partitions.check(resource)
+    if kept and (partitions.of(kept) is None) != (partitions.of(resource) is None):
+        message = f"Cannot change partitioning of table {name}: make another table and copy the rows."
+        raise Refusal(400, "INVALID_ARGUMENT", message, reason="invalid")
+    if not {"view", "materializedView"} & resource.keys():
+        refuse_lost_columns(kept.get("schema", {}).get("fields", []), resource.get("schema", {}).get("fields", []))
     project, dataset_id, table_id = parts(name)
     resource["id"] = f"{project}:{dataset_id}.{table_id}"
     resource.setdefault("type", "VIEW" if "view" in resource else "EXTERNAL" if "externalDataConfiguration" in resource else "TABLE")
@@ -52,6 +63,32 @@ def table(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
     resource.setdefault("numBytes", "0")
     dataset_resource = cloud.store.of("bigquery").get(f"projects/{project}/datasets/{dataset_id}")
     resource.setdefault("location", (dataset_resource or {}).get("location", "US"))
+
+
+def refuse_lost_columns(held: list[Json], given: list[Json]) -> None:
+    """Refuses a change of a schema that would lose or retype a column: rows would be lost with it.
+
+    Raises:
+        Refusal: Names the column.
+    """
+    from emulator.engines.bigquery.types import kind, repeated
+
+    columns = {str(one["name"]).lower(): one for one in given}
+    for one in held:
+        now = columns.get(str(one["name"]).lower())
+        if now is None:
+            message = f"Provided Schema does not match Table. Field {one['name']} is missing in new schema. Use ALTER TABLE … DROP COLUMN."
+        elif (kind(now), repeated(now)) != (kind(one), repeated(one)):
+            message = f"Provided Schema does not match Table. Field {one['name']} has changed type from {kind(one)} to {kind(now)}"
+        elif str(now.get("mode", "")).upper() == "REQUIRED" and str(one.get("mode", "")).upper() != "REQUIRED":
+            message = f"Provided Schema does not match Table. Field {one['name']} has changed mode from NULLABLE to REQUIRED"
+        else:
+            continue
+        raise Refusal(400, "INVALID_ARGUMENT", message, reason="invalid")
+    known = {str(one["name"]).lower() for one in held}
+    if held and (added := [one for one in given if one["name"].lower() not in known and str(one.get("mode", "")).upper() == "REQUIRED"]):
+        message = f"Provided Schema does not match Table. Cannot add required fields to an existing schema (field: {added[0]['name']})"
+        raise Refusal(400, "INVALID_ARGUMENT", message, reason="invalid")
 
 
 @on("bigquery", "tables.insert")
@@ -67,6 +104,8 @@ async def get_table(call: Call, cloud: Cloud) -> Json | Response:
     """The table as it is after every prediction that was answered."""
     await cloud.requests.flush()
     await cloud.bigquery.tables.expire(call.name)
+    with contextlib.suppress(Refusal):
+        await cloud.bigquery.recount(call.name)
     return await cloud.resources.default(call)
 
 
@@ -117,7 +156,11 @@ async def delete_dataset(call: Call, cloud: Cloud) -> Json | Response:
 
 @on("bigquery", "tables.delete")
 async def delete_table(call: Call, cloud: Cloud) -> Json | Response:
-    """The rows go with the table."""
+    """The rows go with the table; `t$20240101` is one of its partitions alone."""
+    name, _, partition = call.name.partition("$")
+    if partition:
+        await cloud.bigquery.drop_partition(name, partition)
+        return Response(status=204)
     result = await cloud.resources.default(call)
     await cloud.bigquery.tables.forget(call.name)
     return Response(status=204) if result == {} else result
@@ -126,11 +169,13 @@ async def delete_table(call: Call, cloud: Cloud) -> Json | Response:
 @on("bigquery", "tabledata.insertAll")
 async def insert_all(call: Call, cloud: Cloud) -> Json:
     """Adds rows; unless invalid ones are to be skipped, one that does not fit keeps all of them out."""
-    name = call.name.removesuffix("/insertAll")
+    name, _, partition = call.name.removesuffix("/insertAll").partition("$")
     fields = cloud.bigquery.tables.table(name).get("schema", {}).get("fields", [])
     fitting: list[Json] = []
     errors: list[Json] = []
-    for index, row in enumerate(call.body.get("rows", [])):
+    # As they were sent, for a value that is null is none that is missing.
+    sent = validation.parsed(call.raw).get("rows") or []
+    for index, row in enumerate(sent):
         if cloud.bigquery.sent_before(name, row.get("insertId", "")):
             continue
         try:
@@ -140,12 +185,18 @@ async def insert_all(call: Call, cloud: Cloud) -> Json:
     skip = call.body.get("skipInvalidRows", False)
     if errors and not skip:
         known = {error["index"] for error in errors}
-        stopped = [{"index": index, "errors": [{"reason": "stopped"}]} for index in range(len(call.body["rows"])) if index not in known]
+        stopped = [{"index": index, "errors": [{"reason": "stopped"}]} for index in range(len(sent)) if index not in known]
         errors = sorted(errors + stopped, key=lambda error: int(error["index"]))
     elif fitting:
-        await cloud.bigquery.insert(name, fitting)
-        cloud.bigquery.note_sent(name, [row.get("insertId", "") for row in call.body["rows"]])
+        await cloud.bigquery.insert(name, fitting, partition)
+        cloud.bigquery.note_sent(name, [row.get("insertId", "") for row in sent])
     return {"kind": "bigquery#tableDataInsertAllResponse", **({"insertErrors": errors} if errors else {})}
+
+
+@on("bigquery", "rowAccessPolicies.insert", "rowAccessPolicies.update", "rowAccessPolicies.delete", "rowAccessPolicies.batchDelete")
+async def row_access(call: Call, cloud: Cloud) -> Json:
+    """A policy that nobody held queries to would show rows that Google hides."""
+    raise not_emulated("Row-level access")
 
 
 @on("bigquery", "projects.getServiceAccount")
@@ -158,15 +209,15 @@ async def service_agent(call: Call, cloud: Cloud) -> Json:
 @on("bigquery", "tabledata.list")
 async def list_rows(call: Call, cloud: Cloud) -> Response:
     """A page of a table's rows."""
-    name = call.name.removesuffix("/data")
+    name, _, partition = call.name.removesuffix("/data").partition("$")
     first = first_row(call)
     limit = int(call.one("maxResults") or 2**31)
     fields = [field for field in call.one("selectedFields").split(",") if field]
     micros = call.one("formatOptions.useInt64Timestamp").lower() == "true"
-    shown, _ = await cloud.bigquery.page(name, first, limit, fields=fields, micros=micros)
-    total = int(cloud.bigquery.tables.table(name).get("numRows", 0))
+    shown, _ = await cloud.bigquery.page(name, first, limit, fields=fields, micros=micros, partition=partition)
+    total = await cloud.bigquery.count(name, partition)
     head: Json = {"kind": "bigquery#tableDataList", "totalRows": str(total)}
-    if first + len(shown) < total and len(shown) < limit:
+    if shown and first + len(shown) < total:
         head["pageToken"] = str(first + len(shown))
     return with_rows(head, shown)
 

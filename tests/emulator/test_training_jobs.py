@@ -161,7 +161,7 @@ def test_packages_see_each_other_and_their_own_folder_first(local: Local) -> Non
     prebuilt = "europe-docker.pkg.dev/vertex-ai/training/scikit-learn-cpu.1-6.py310:latest"
     job = ran(local, package(first, second, image=prebuilt))
     said = " ".join(entry["jsonPayload"]["message"] for entry in lines(local, job))
-    assert re.search(rf"second {re.escape(str(local.state))}\S+ False", said), said
+    assert re.search(rf"second {re.escape(str(local.cloud.state))}\S+ False", said), said
 
 
 LINK = tarfile.TarInfo("t/link")

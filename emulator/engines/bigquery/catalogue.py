@@ -32,7 +32,8 @@ class Table:
     @property
     def view(self) -> str:
         """The query of a view."""
-        return str(self.resource.get("view", {}).get("query", ""))
+        described = self.resource.get("view") or self.resource.get("materializedView") or {}
+        return str(described.get("query", ""))
 
     @property
     def partitioning(self) -> Partitioning | None:

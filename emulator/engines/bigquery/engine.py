@@ -98,24 +98,8 @@ class BigQuery:
         Raises:
             Refusal: It is wrong, or cannot be carried.
         """
-        from emulator.access.bigquery import of_statement
-        from emulator.engines.bigquery.prepare import prepared
-
-        await self._cloud.requests.flush()
-        if configuration.get("useLegacySql"):
-            raise Refusal(400, "INVALID_ARGUMENT", "Legacy SQL is not emulated by the local Google Cloud: set useLegacySql to false.")
-        default = configuration.get("defaultDataset", {})
-        text = sql if isinstance(sql, str) else sql.sql("bigquery")
-        catalogue = self.tables.catalogue(text, temporary)
-        home = default.get("projectId", project), default.get("datasetId", "")
-        statement = await asyncio.to_thread(prepared, sql, catalogue, *home, configuration.get("queryParameters", []))
-        if statement.temporary and temporary is None:
-            raise invalid("Use of CREATE TEMPORARY TABLE requires a script or session")
-        for need in of_statement(statement, configuration) if reader else ():
-            self._cloud.access.demand(reader, need, "bigquery.jobs.query")
-        await self.warehouse.ready({table.storage: table.stored for table in statement.tables.values() if not table.view})
-        await self.tables.expire_partitions(statement.tables.values())
-        processed = await self.warehouse.run(lambda connection: sizes.processed(connection, statement))
+        statement = await self._prepared(sql, configuration, project, reader, temporary)
+        processed = await self.warehouse.run(lambda connection: self.tables.sizes.processed(connection, statement))
         if (limit := int(configuration.get("maximumBytesBilled") or 0)) and processed > limit:
             message = f"Query exceeded limit for bytes billed: {limit}. {processed} or higher required."
             raise Refusal(400, "INVALID_ARGUMENT", message, reason="bytesBilledLimitExceeded")
@@ -135,6 +119,42 @@ class BigQuery:
             return await self._changed(statement, job, processed)
         return Written(statement, "", (), processed, operation=await define(self.tables, statement, job))
 
+    async def _prepared(
+        self, sql: str | Tree, configuration: Json, project: str, reader: str, temporary: Mapping[str, str] | None
+    ) -> Statement:
+        """A statement whose reader may run it, and whose tables are there."""
+        from emulator.access.bigquery import of_statement
+        from emulator.engines.bigquery.prepare import prepared
+
+        await self._cloud.requests.flush()
+        if configuration.get("useLegacySql"):
+            raise Refusal(400, "INVALID_ARGUMENT", "Legacy SQL is not emulated by the local Google Cloud: set useLegacySql to false.")
+        default = configuration.get("defaultDataset", {})
+        text = sql if isinstance(sql, str) else sql.sql("bigquery")
+        catalogue = self.tables.catalogue(text, temporary)
+        home = default.get("projectId", project), default.get("datasetId", "")
+        statement = await asyncio.to_thread(prepared, sql, catalogue, *home, configuration.get("queryParameters", []))
+        if statement.temporary and temporary is None:
+            raise invalid("Use of CREATE TEMPORARY TABLE requires a script or session")
+        for need in of_statement(statement, configuration) if reader else ():
+            self._cloud.access.demand(reader, need, "bigquery.jobs.query")
+        await self.warehouse.ready({table.storage: table.stored for table in statement.tables.values() if not table.view})
+        await self.tables.expire_partitions(statement.tables.values())
+        return statement
+
+    async def evaluated(
+        self, tree: Tree, configuration: Json, project: str, job: str, reader: str, temporary: Mapping[str, str]
+    ) -> tuple[list[str], Fields]:
+        """At most two rows of a query as JSON texts, and its columns, without a table for them."""
+        statement = await self._prepared(tree, configuration, project, reader, temporary)
+
+        def work(connection: Connection) -> tuple[list[str], Fields]:
+            fields = columns_of(connection, statement.sql)
+            found = connection.execute(f"SELECT {rows.row(fields)} FROM ({statement.sql}) LIMIT 2").fetchall()
+            return [text for (text,) in found], fields
+
+        return await self.warehouse.run(work, job=job)
+
     async def _changed(self, statement: Statement, job: str, processed: int) -> Written:
         """DML."""
         name = statement.target
@@ -149,6 +169,7 @@ class BigQuery:
             return (int(counted[0]) if counted else 0), sizes.count(connection, table.storage)
 
         affected, total = await self.warehouse.run(work, writes=True, job=job)
+        self.tables.sizes.note(table.storage)
         changed = {"numRows": str(total), "lastModifiedTime": milliseconds()} if affected else {}
         self.tables.kept.put(name, RESULT if f"/{ANONYMOUS}/" in name else "Table", {**self.tables.table(name), **changed})
         return Written(statement, "", (), processed, affected)
@@ -206,7 +227,7 @@ class BigQuery:
         table = await self._opened(name_of(source))
         where = self._inside(table, partition_of(source))
         sql = f"SELECT * FROM {quoted(table.storage)}{where}"
-        await self.warehouse.run(lambda connection: connection.execute(extracting.writing(sql, file, configuration, table.fields)), job=job)
+        await self.warehouse.run(lambda connection: extracting.extract(connection, sql, file, configuration, table.fields), job=job)
 
     def _inside(self, table: Table, partition: str) -> str:
         """DuckDB's WHERE that chooses the rows of a partition."""
@@ -216,6 +237,15 @@ class BigQuery:
             raise Refusal(400, "INVALID_ARGUMENT", f"{spoken(table.name)} is not partitioned.", reason="invalid")
         table.partitioning.check(partition)
         return f" WHERE {table.partitioning.id()} = '{partition}'"
+
+    async def count(self, name: str, partition: str = "") -> int:
+        """Rows of a table, or of one of its partitions."""
+        if not partition:
+            return int(self.tables.table(name).get("numRows", 0))
+        table = await self._opened(name)
+        sql = f"SELECT count(*) FROM {quoted(table.storage)}{self._inside(table, partition)}"
+        ((count,),) = await self.warehouse.run(lambda connection: connection.execute(sql).fetchall())
+        return int(count)
 
     async def drop_partition(self, name: str, partition: str) -> None:
         """Removes the rows of a partition."""
@@ -227,6 +257,7 @@ class BigQuery:
             return sizes.count(connection, table.storage)
 
         left = await self.warehouse.run(work, writes=True)
+        self.tables.sizes.note(table.storage)
         self.tables.kept.put(name, "Table", {**self.tables.table(name), "numRows": str(left), "lastModifiedTime": milliseconds()})
 
     async def recount(self, name: str) -> None:
@@ -237,9 +268,9 @@ class BigQuery:
         if not self.warehouse.is_open and not int(resource.get("numRows", 0)):
             return
         table = await self._opened(name)
-        count, size = await self.warehouse.run(lambda connection: sizes.size(connection, table.storage, table.fields))
-        if str(count) != (resource := self.tables.table(name)).get("numRows"):
-            self.tables.kept.put(name, "Table", {**resource, "numRows": str(count), "numBytes": str(size)})
+        size = await self.warehouse.run(lambda connection: self.tables.sizes.of(connection, table.storage, table.fields))
+        if str(size.rows) != (resource := self.tables.table(name)).get("numRows"):
+            self.tables.kept.put(name, "Table", {**resource, "numRows": str(size.rows), "numBytes": str(size.bytes)})
 
     async def page(
         self, name: str, first: int, limit: int, *, fields: Sequence[str] = (), micros: bool = True, partition: str = ""
@@ -287,6 +318,7 @@ class BigQuery:
                 connection.execute(f"INSERT INTO {quoted(table.storage)} ({', '.join(names)}) {given_rows}", [json.dumps(some), shape])
 
         await self.warehouse.run(work, writes=True)
+        self.tables.sizes.note(table.storage)
         with contextlib.suppress(Refusal):
             resource = self.tables.table(name)
             counted = {"numRows": str(int(resource.get("numRows", 0)) + len(given))}

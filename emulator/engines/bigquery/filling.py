@@ -83,7 +83,7 @@ async def fill(tables: Tables, target: Target, configuration: Json, job: str, pl
     partitioning = of(resource)
     _check_partition(target, existing, partitioning)
 
-    def work(connection: Connection) -> tuple[Fields, int, int, int]:
+    def work(connection: Connection) -> tuple[Fields, int, sizes.Size]:
         rows = plan(connection, held)
         check({**resource, "schema": {"fields": list(rows.wanted)}})
         (shape if append else create)(connection, storage, stored_columns(list(rows.wanted), resource))
@@ -94,12 +94,13 @@ async def fill(tables: Tables, target: Target, configuration: Json, job: str, pl
             names = ", ".join(map(quoted, rows.columns))
             connection.execute(f"INSERT INTO {quoted(storage)} ({names}) {rows.sql}")
         _refuse_null_elements(connection, storage, rows.wanted)
-        count, size = sizes.size(connection, storage, rows.wanted)
-        return rows.wanted, count - before, count, size
+        size = sizes.size(connection, storage, rows.wanted)
+        return rows.wanted, size.rows - before, size
 
-    fields, written, count, size = await tables.warehouse.run(work, writes=append, job=job)
+    fields, written, size = await tables.warehouse.run(work, writes=append, job=job)
+    tables.sizes.note(storage, size)
     extra = {key: value for key, value in resource.items() if key not in (existing or {}) or key in SPECIFIED}
-    await tables.point(name, storage, fields, count, size, extra, target.anew)
+    await tables.point(name, storage, fields, size.rows, size.bytes, extra, target.anew)
     return Filled(fields, written)
 
 

@@ -5,6 +5,7 @@ a name that exists in both may still mean something else (`FORMAT`).
 """
 
 NUMBER = r"[+-]?(\d+|0[xX][0-9a-fA-F]+)"
+DAY = r"\d{1,4}-\d{1,2}-\d{1,2}"
 SECONDS = "%Y-%m-%d %H:%M:%S"
 INTEGERS, FLOAT, NUMERIC = ("INTEGER", "BIGINT", "HUGEINT"), ("DOUBLE",), ("DECIMAL(38, 9)",)
 
@@ -87,6 +88,11 @@ MACROS = tuple(
         WHEN s IS NULL OR e IS NULL OR n IS NULL THEN NULL
         ELSE list_filter(list_transform(range(0, abs(date_diff('month', s, e)) // abs(n) + 1),
         lambda i: CAST(s + to_months(CAST(i * n AS INTEGER)) AS DATE)), lambda d: CASE WHEN n > 0 THEN d <= e ELSE d >= e END) END""",
+        "bq_valid_json(x) AS CASE WHEN json_valid(x) THEN x END",
+        "bq_infinite(x) AS CASE WHEN isnan(x) THEN 'NaN' WHEN x > 0 THEN 'Infinity' WHEN x < 0 THEN '-Infinity' END",
+        rf"""bq_date(x) AS CASE WHEN regexp_full_match(trim(x), '{DAY}') THEN CAST(x AS DATE)
+        ELSE CAST('Invalid date: ' || x AS DATE) END""",
+        rf"""bq_try_date(x) AS CASE WHEN regexp_full_match(trim(x), '{DAY}') THEN TRY_CAST(x AS DATE) END""",
         """bq_json_array(j, p) AS CASE WHEN json_type(j, p) = 'ARRAY' THEN CAST(json_extract(j, p) AS JSON[]) END""",
         """bq_json_values(j, p) AS CASE WHEN json_type(j, p) = 'ARRAY' AND NOT list_contains(
         list_transform(CAST(json_extract(j, p) AS JSON[]), lambda e: json_type(e) IN ('ARRAY', 'OBJECT')), true)

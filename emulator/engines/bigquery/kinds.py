@@ -50,6 +50,11 @@ def annotate(tree: Tree, found: Callable[[Tree], Table | None]) -> None:
         node.alias_or_name.lower(): node.meta[KIND] for node in nodes if isinstance(node, exp.Unnest) and KIND in node.meta and node.alias
     }
     for node in nodes:
+        if isinstance(node, exp.Table) and (table := found(node)) is not None and not table.view:
+            # A table's name stands for its rows as records.
+            record = _written({"type": "RECORD", "fields": table.fields})
+            unnested.setdefault(node.alias_or_name.lower(), exp.DataType.build(record, dialect="bigquery"))
+    for node in nodes:
         if isinstance(node, exp.Column) and KIND not in node.meta and (one := _path(node, unnested, columns)) is not None:
             node.meta[KIND] = one
     for node in reversed(nodes):

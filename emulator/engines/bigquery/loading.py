@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.behaviours import Refusal
+from emulator.engines.bigquery.avro import Reader
 from emulator.engines.bigquery.filling import Rows, merged
 from emulator.engines.bigquery.rows import Fields, Unfit, accepted, sent, taken
 from emulator.engines.bigquery.types import column, kind, quoted, stored, text
@@ -19,7 +20,7 @@ from emulator.engines.bigquery.warehouse import Connection
 
 Json = dict[str, Any]
 
-JSON, CSV, PARQUET = "NEWLINE_DELIMITED_JSON", "CSV", "PARQUET"
+JSON, CSV, PARQUET, AVRO = "NEWLINE_DELIMITED_JSON", "CSV", "PARQUET", "AVRO"
 LARGEST_JSON = 100 << 20
 """BigQuery's limit for one row of JSON."""
 ENCODINGS = {"UTF-8": "utf-8", "ISO-8859-1": "latin-1"}
@@ -47,6 +48,8 @@ def plan(connection: Connection, files: Sequence[Path], configuration: Json, hel
     """
     form, updates = configuration.get("sourceFormat", CSV), configuration.get("schemaUpdateOptions", [])
     declared = configuration.get("schema", {}).get("fields") or []
+    if form == AVRO:
+        return _of_avro(connection, files, configuration, held)
     if form == CSV and not declared and configuration.get("autodetect") and not configuration.get("skipLeadingRows"):
         # Names in the first row are no row.
         (has_header,) = connection.execute(f"SELECT HasHeader FROM sniff_csv({text(str(files[0]))})").fetchone()
@@ -73,6 +76,31 @@ def plan(connection: Connection, files: Sequence[Path], configuration: Json, hel
         connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
         _refuse_more(bad, allowed)
     return Rows(f"SELECT * FROM {LOADED}" if allowed and form in (JSON, CSV) else sql, [one["name"] for one in columns], wanted), bad
+
+
+def _of_avro(connection: Connection, files: Sequence[Path], configuration: Json, held: Fields) -> tuple[Rows, int]:
+    """The rows of Avro files, whose columns stand in the files."""
+    readers = [Reader(file, bool(configuration.get("useAvroLogicalTypes"))) for file in files]
+    columns = readers[0].fields
+    if any(one.fields != columns for one in readers):
+        raise invalid("The Avro files have different schemas: load them by a job each.")
+    if configuration.get("schema", {}).get("fields"):
+        raise invalid("Schema cannot be set for Avro files: it stands in the files.")
+    known = {one["name"].lower(): one for one in held}
+    columns = [known.get(one["name"].lower(), one) for one in columns]
+    wanted = merged(held, columns, configuration.get("schemaUpdateOptions", [])) if held else columns
+    written = Path(tempfile.mkstemp()[1])
+    try:
+        with written.open("w") as target:
+            for row in (row for reader in readers for row in reader.rows()):
+                target.write(json.dumps(accepted(columns, row, unknown=False)) + "\n")
+        described = {"sourceFormat": JSON, "ignoreUnknownValues": True}
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {LOADED} AS {_query(connection, [written], described, columns)}")
+    except Unfit as fault:
+        raise invalid(f"{fault.location}: {fault.message}") from None
+    finally:
+        written.unlink()
+    return Rows(f"SELECT * FROM {LOADED}", [one["name"] for one in columns], wanted), 0
 
 
 def _found(connection: Connection, files: Sequence[Path], configuration: Json) -> list[Json]:
@@ -134,7 +162,7 @@ def _reader(files: Sequence[Path], configuration: Json, fields: Fields | None) -
     if form == JSON:
         return f"read_json({_list(files)}, format='newline_delimited', maximum_object_size={LARGEST_JSON}{compressed}{columns})"
     if form != CSV:
-        raise invalid(f"The source format {form} is not emulated by the local Google Cloud: use {JSON}, {CSV} or {PARQUET}.")
+        raise invalid(f"The source format {form} is not emulated by the local Google Cloud: use {JSON}, {CSV}, {PARQUET} or {AVRO}.")
     encoding = ENCODINGS.get(configuration.get("encoding", "UTF-8"))
     if encoding is None:
         raise invalid(f"The encoding {configuration['encoding']} is not emulated by the local Google Cloud: use {', '.join(ENCODINGS)}.")

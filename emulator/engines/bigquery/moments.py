@@ -27,6 +27,10 @@ def _checked(node: Tree, letters: set[str]) -> None:
 def _shown(node: Tree) -> Tree | None:
     """FORMAT_TIMESTAMP in a zone shows the clock there."""
     _checked(node, SHOWN)
+    if isinstance(node.this, exp.TsOrDsToTime):
+        # DuckDB shows no bare times.
+        moment = exp.Add(this=exp.cast(exp.Literal.string("1970-01-01"), "DATE"), expression=cast(node.this.this, "TIME"))
+        return exp.TimeToStr(this=moment, format=node.args["format"].copy())
     if zone := node.args.get("zone"):
         moment = node.this.this if isinstance(node.this, exp.TsOrDsToTimestamp) else node.this
         shown = exp.AtTimeZone(this=cast(moment, "TIMESTAMPTZ"), zone=zone.copy())
@@ -146,7 +150,20 @@ def _from_unix(node: Tree) -> Tree | None:
     return exp.Paren(this=exp.Add(this=exp.cast(exp.Literal.string("1970-01-01"), "DATE"), expression=cast(node.this, "INTEGER")))
 
 
+def _today(kind: str) -> Correction:
+    """CURRENT_DATE and its like, in UTC unless a zone is named."""
+
+    def correction(node: Tree) -> Tree | None:
+        zone = node.this if node.args.get("this") is not None else exp.Literal.string("UTC")
+        return cast(exp.AtTimeZone(this=call("now"), zone=zone.copy()), kind)
+
+    return correction
+
+
 CORRECTIONS: dict[type[Tree], Correction] = {
+    exp.CurrentDate: _today("DATE"),
+    exp.CurrentDatetime: _today("TIMESTAMP"),
+    exp.CurrentTime: _today("TIME"),
     exp.DateAdd: _date,
     exp.DateSub: _date,
     exp.DateTrunc: _date,

@@ -119,6 +119,8 @@ def _cast(node: Tree) -> Tree | None:
         return called("bq_try_int64" if safe else "bq_int64", node.this)
     if to.this == exp.DataType.Type.BOOLEAN and kind_of(node.this) == "STRING":
         return called("bq_try_bool" if safe else "bq_bool", node.this)
+    if to.this == exp.DataType.Type.DATE and kind_of(node.this) == "STRING":
+        return call("bq_try_date" if safe else "bq_date", node.this)
     if to.this == exp.DataType.Type.TEXT:
         if safe and kind_of(node.this) == "BYTES":
             return call("try", exp.Anonymous(this="decode", expressions=[node.this.copy()]))

@@ -27,18 +27,19 @@ def with_values(tree: Tree, parameters: list[Json]) -> None:
             if not positional:
                 raise invalid("Query parameter number exceeds the values that were given")
             one = positional.pop(0)
-        node.replace(_value(one.get("parameterType", {}), one.get("parameterValue", {})))
+        node.replace(value_of(one.get("parameterType", {}), one.get("parameterValue", {})))
 
 
-def _value(kind: Json, value: Json) -> Tree:
+def value_of(kind: Json, value: Json) -> Tree:
+    """A value of a request as an expression of its type."""
     name = str(kind.get("type", "STRING")).upper()
     if name == "ARRAY":
-        items = [_value(kind["arrayType"], one) for one in value.get("arrayValues", [])]
+        items = [value_of(kind["arrayType"], one) for one in value.get("arrayValues", [])]
         return exp.cast(exp.Array(expressions=items), _type_name(kind), dialect="bigquery")
     if name in ("STRUCT", "RECORD"):
         given = value.get("structValues", {})
         pairs = [
-            exp.PropertyEQ(this=exp.to_identifier(one["name"]), expression=_value(one["type"], given.get(one["name"], {})))
+            exp.PropertyEQ(this=exp.to_identifier(one["name"]), expression=value_of(one["type"], given.get(one["name"], {})))
             for one in kind.get("structTypes", [])
         ]
         return exp.Struct(expressions=pairs)

@@ -82,6 +82,10 @@ class Scope:
             if "$" in name or "@" in name:
                 raise not_carried("A table decorator in a statement", "filter by the column that partitions the table.")
             raise Refusal(404, "NOT_FOUND", f"Not found: Table {project}:{dataset}.{name} was not found", reason="notFound")
+        if table.resource.get("type") == "EXTERNAL":
+            raise not_carried(f"A query of the external table {table.short}", "load its files into a table.")
+        if table.resource.get("view", {}).get("useLegacySql"):
+            raise not_carried(f"The view {table.short}, which is in legacy SQL")
         self.tables[table.short] = table
         return table
 
@@ -222,9 +226,9 @@ def named(tree: Tree) -> None:
         if isinstance(one, exp.Star) or (isinstance(one, exp.Column) and isinstance(one.this, exp.Star)):
             continue
         name = one.alias_or_name if isinstance(one, (exp.Alias, exp.Column, exp.Dot)) else ""
-        if not name:
-            name = f"f{unnamed}_"
-            unnamed += 1
+        unnamed += not name
+        if not name or isinstance(one, exp.Dot):
+            name = name or f"f{unnamed - 1}_"
             one.replace(exp.alias_(one.copy(), name, quoted=True))
         if name.lower() in seen:
             raise invalid(f"Duplicate column names in the result are not supported. Found duplicate(s): {name}")

@@ -13,6 +13,7 @@ from emulator.behaviours import DEFAULTS, Refusal
 from emulator.clock import etag
 from emulator.engines.bigquery.names import parts, spoken
 from emulator.engines.bigquery.rows import Fields
+from emulator.engines.bigquery.sizes import Sizes
 from emulator.engines.bigquery.types import normal, quoted
 from emulator.engines.bigquery.warehouse import Warehouse, new_storage
 
@@ -29,6 +30,7 @@ ANONYMOUS, RESULT = "_results", "Result"
 RESULTS, RESULT_MILLISECONDS = 500, 24 * 3600 * 1000
 """How many of them are kept, and for how long."""
 DISCARD_SECONDS = 60.0
+VIEWS = {"view", "materializedView"}
 
 
 class Tables:
@@ -45,6 +47,7 @@ class Tables:
         self.kept = store.of("bigquery")
         self.pointers = store.of(POINTERS)
         self.warehouse = Warehouse(folder / "rows.duckdb", self.live)
+        self.sizes = Sizes()
         self._discarded: deque[tuple[float, str]] = deque()
         self._results = deque(name for name, _ in sorted(self.kept.items(kind=RESULT), key=lambda item: str(item[1]["creationTime"])))
 
@@ -74,7 +77,7 @@ class Tables:
         from emulator.engines.bigquery.catalogue import Table
 
         fields = tuple(resource.get("schema", {}).get("fields", []))
-        return Table(name, fields, "" if "view" in resource else self.storage(name), resource)
+        return Table(name, fields, "" if VIEWS & resource.keys() else self.storage(name), resource)
 
     def opened(self, name: str) -> Table:
         """A table that holds rows of its own.
@@ -83,7 +86,7 @@ class Tables:
             Refusal: It does not exist, or is a view.
         """
         resource = self.table(name)
-        if "view" in resource:
+        if VIEWS & resource.keys():
             raise Refusal(400, "INVALID_ARGUMENT", f"Cannot list a table of type VIEW: {name}. Query it.", reason="invalid")
         return self._entry(name, resource)
 
@@ -118,6 +121,7 @@ class Tables:
             if found is None or not found.milliseconds or table.view:
                 continue
             gone = await self._delete(f"DELETE FROM {quoted(table.storage)} WHERE {found.expired()}")
+            self.sizes.note(table.storage)
             if gone and (resource := self.kept.get(table.name)) is not None:
                 left = {"numRows": str(max(int(resource.get("numRows", 0)) - gone, 0))}
                 self.kept.put(table.name, "Table", {**resource, **left})
@@ -158,7 +162,9 @@ class Tables:
     async def discard(self, storages: Iterable[str]) -> None:
         """Removes DuckDB tables that nothing points to any more, a while later: a statement that began before may still read them."""
         moment = time.monotonic()
-        self._discarded.extend((moment, storage) for storage in storages)
+        for storage in storages:
+            self.sizes.note(storage)
+            self._discarded.append((moment, storage))
         old = []
         while self._discarded and self._discarded[0][0] < moment - DISCARD_SECONDS:
             old.append(self._discarded.popleft()[1])

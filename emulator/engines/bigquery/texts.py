@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
+import sqlglot
 from sqlglot import exp
 
-from emulator.engines.bigquery.trees import Correction, Tree, call, cast, kind_of, macro, not_carried
+from emulator.engines.bigquery.trees import KIND, NAMES, Correction, Tree, call, cast, kind_of, macro, not_carried
+from emulator.engines.bigquery.types import quoted
+from emulator.engines.bigquery.types import text as quoted_text
 
 DIRECTIVE = re.compile(r"%(?P<flags>[-+ 0#]*)(?P<width>\d*)(?P<precision>\.\d+)?(?P<letter>.)")
 WANTED = {**dict.fromkeys("dixXo", ("INT64",)), **dict.fromkeys("feEgG", ("FLOAT64",)), "s": ("STRING",),
@@ -115,12 +119,67 @@ def _json_array(scalars: bool) -> Correction:
 
 
 def _json_query(node: Tree) -> Tree | None:
-    """What is asked of a STRING is one."""
-    if kind_of(node.this) != "STRING" or isinstance(node.parent, exp.Cast):
+    """What is asked of a STRING is one; of one that is no JSON, NULL."""
+    if kind_of(node.this) != "STRING":
         return None
-    return exp.Cast(this=node.copy(), to=exp.DataType.build("VARCHAR", dialect="duckdb"))
+    asked = node.copy()
+    asked.set("this", call("bq_valid_json", node.this))
+    return asked if isinstance(node, exp.JSONExtractScalar) else cast(asked, "VARCHAR")
 
 
+def _to_json(node: Tree) -> Tree | None:
+    """TO_JSON_STRING and TO_JSON, by BigQuery's encodings.
+
+    https://cloud.google.com/bigquery/docs/reference/standard-sql/json_functions#json_encodings
+    """
+    if node.args.get("options") or any(node.args.get(key) for key in ("is_json", "expression")):
+        raise not_carried(f"{'TO_JSON' if node.args.get('to_json') else 'TO_JSON_STRING'} with options")
+    found = node.this.meta.get(KIND)
+    if isinstance(node.this, exp.Null):
+        shown = "CAST('null' AS JSON)"
+    elif found is None:
+        raise not_carried("JSON of a value whose type cannot be told", "cast it, or name its columns.")
+    else:
+        value = node.this.sql("duckdb")
+        shown = f"coalesce({_encoded(f'({value})', found, 0)}, CAST('null' AS JSON))"
+    return cast(sqlglot.parse_one(shown, read="duckdb"), "JSON" if node.args.get("to_json") else "VARCHAR")
+
+
+def _encoded(value: str, type_: Any, depth: int) -> str:
+    """DuckDB's SQL of a value as JSON."""
+    name = NAMES.get(type_.this, "")
+    if name == "ARRAY" and type_.expressions:
+        one = f"j{depth}"
+        return f"to_json(list_transform(coalesce({value}, []), lambda {one}: {_encoded(one, type_.expressions[0], depth + 1)}))"
+    if name == "STRUCT":
+        pairs = []
+        for place, field in enumerate(type_.expressions, 1):
+            label, inner = (field.name, field.args.get("kind")) if isinstance(field, exp.ColumnDef) else (f"_field_{place}", field)
+            if inner is None:
+                raise not_carried("JSON of a record whose types cannot be told")
+            pairs.append(f"{quoted_text(label)}, {_encoded(f'{value}.{quoted(label)}', inner, depth)}")
+        return f"CASE WHEN {value} IS NULL THEN NULL ELSE json_object({', '.join(pairs)}) END"
+    if type_.is_type("null"):
+        return "CAST(NULL AS JSON)"
+    if name not in ENCODED:
+        raise not_carried(f"JSON of {name or type_.sql('bigquery')}")
+    return ENCODED[name].format(x=value)
+
+
+ENCODED = {
+    "STRING": "to_json({x})",
+    "BOOL": "to_json({x})",
+    "JSON": "{x}",
+    # Beyond what a double holds exactly, a string.
+    "INT64": "CASE WHEN {x} BETWEEN -9007199254740992 AND 9007199254740992 THEN to_json({x}) ELSE to_json(CAST({x} AS VARCHAR)) END",
+    "FLOAT64": "CASE WHEN isfinite({x}) THEN CAST(bq_float({x}) AS JSON) ELSE to_json(bq_infinite({x})) END",
+    "DATE": "to_json(CAST({x} AS VARCHAR))",
+    "TIME": "to_json(bq_string_time({x}))",
+    "DATETIME": "to_json(replace(bq_string_datetime({x}), ' ', 'T'))",
+    "TIMESTAMP": "to_json(replace(replace(bq_string_timestamp({x}), ' ', 'T'), '+00', 'Z'))",
+    "BYTES": "to_json(base64({x}))",
+}
+"""GoogleSQL's type → DuckDB's SQL of its JSON."""
 CORRECTIONS: dict[type[Tree], Correction] = {
     exp.Like: _like,
     exp.Substring: _substring,
@@ -139,4 +198,6 @@ CORRECTIONS: dict[type[Tree], Correction] = {
     exp.JSONValueArray: _json_array(True),
     exp.JSONExtractArray: _json_array(False),
     exp.JSONExtract: _json_query,
+    exp.JSONExtractScalar: _json_query,
+    exp.JSONFormat: _to_json,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import threading
 import uuid
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from emulator.behaviours import Refusal
-from emulator.engines.bigquery.types import quoted, stored
+from emulator.engines.bigquery.types import quoted, stored, text
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,11 +33,12 @@ THREADS = 4
 NOTHING = "_"
 SETTINGS = {
     "TimeZone": "'UTC'",
-    "memory_limit": "'1GB'",
     "threads": "2",
     "autoinstall_known_extensions": "false",
     "checkpoint_threshold": "'64MB'",
 }
+MEMORY_SHARE, LEAST_MEMORY = 4, 1 << 30
+"""DuckDB may take a quarter of the machine's memory; what needs more is spilled into the state folder."""
 REASONS = {
     "ConversionException": "invalidQuery",
     "OutOfMemoryException": "resourcesExceeded",
@@ -111,7 +113,9 @@ class Warehouse:
                 except duckdb.Error as error:
                     message = f"{self._file} cannot be opened: {said(error)} Tables cannot be read. Move the file away to begin anew."
                     raise Refusal(500, "INTERNAL", message) from None
-                for name, value in SETTINGS.items():
+                memory = max(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MEMORY_SHARE, LEAST_MEMORY)
+                spill = text(str(self._file.with_name("spilled")))
+                for name, value in {**SETTINGS, "memory_limit": f"'{memory}B'", "temp_directory": spill}.items():
                     database.execute(f"SET GLOBAL {name} = {value}")
                 natives.register(database)
                 for macro in MACROS:
@@ -207,5 +211,6 @@ def new_storage() -> str:
 def said(error: BaseException) -> str:
     """DuckDB's message without the picture of the statement, whose names are not the user's."""
     shown = str(error).partition("\n\nLINE")[0].replace("\n", " ")
+    shown = re.sub(r"^Invalid Input Error: Python exception occurred while executing the UDF: \w+: ", "", shown)
     missing = re.search(r"NOT NULL constraint failed: \w+\.(.+)", shown)
     return f"Required field {missing[1]} cannot be null" if missing else shown

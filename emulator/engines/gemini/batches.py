@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.behaviours import Call, Refusal
 from emulator.behaviours.gemini import GENERATION, answered, kind_of, last
 from emulator.behaviours.gemini_tuning import head_of, is_tuned
-from emulator.engines import batch_lines, instances
+from emulator.engines import instances, predictions
 from emulator.engines.batch_prediction import KIND, change, drafts_of
 from emulator.engines.gemini import caches
 from emulator.engines.gemini.request import conformed
@@ -54,11 +54,11 @@ async def start(cloud: Cloud, call: Call, job: Json) -> Json:
         raise Refusal(400, "", f"Rows for Gemini come as jsonl or bigquery, not as {form}. No job was made.")
     if given := [field for field in ("instanceConfig", "modelParameters", "dedicatedResources") if job.get(field)]:
         raise Refusal(400, "", f"{given[0]} does not apply to Gemini: each row is a whole request. No job was made. Leave it out.")
-    source = batch_lines.check(cloud, job)
+    source = predictions.check(cloud, job)
     with cloud.store.transaction():
         created = cloud.resources.create(call)
         created |= {"state": "JOB_STATE_PENDING"}
-        created["outputInfo"] = batch_lines.output_of(created, "model")
+        created["outputInfo"] = predictions.output_of(created, "model")
         cloud.store.of("aiplatform").put(created["name"], KIND, created)
         _keep(cloud, created["name"], source, START, {}, {}, 0)
     cloud.batch_predictions.start(created["name"], _predict(cloud, created["name"]))
