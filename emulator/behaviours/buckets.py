@@ -35,10 +35,8 @@ defaults(
 )
 
 
-# An object without content, that is by any address but that of uploads, is none.
 refuses(
     "storage",
-    "objects.insert",
     "folders.insert",
     "managedFolders.insert",
     "anywhereCaches.insert",

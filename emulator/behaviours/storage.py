@@ -11,7 +11,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from emulator.behaviours import BLOCK, Call, Json, Refusal, Response, not_emulated, on, refuses
+from emulator.behaviours import BLOCK, Call, Json, Refusal, Response, not_emulated, on
 from emulator.engines import globs, retention
 from emulator.engines.content import blocks
 from emulator.engines.generations import SOFT
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
 PAGE = 1000
-refuses("storage", *(f"objectAccessControls.{verb}" for verb in ("insert", "patch", "update", "delete")))
 SMALL_BYTES = 8 * BLOCK
 """Content up to this size is read at once; what is larger would hold up other calls."""
 UNMET = "At least one of the pre-conditions you specified did not hold."
