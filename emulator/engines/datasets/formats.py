@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from emulator.behaviours import Refusal, not_emulated
+from emulator.validation import ESCAPED_SURROGATE
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -139,7 +140,11 @@ def _tried(read: Callable[[Format, T], Entry], form: Format, given: T) -> Entry 
 
 
 def _of_line(form: Format, line: bytes) -> Entry:
-    return of_json(form, json.loads(line))
+    value = json.loads(line)
+    if ESCAPED_SURROGATE.search(line):
+        # Half a character is no text that could be kept or exported.
+        json.dumps(value, ensure_ascii=False).encode()
+    return of_json(form, value)
 
 
 def of_json(form: Format, value: Any) -> Entry:
