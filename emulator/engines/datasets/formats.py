@@ -42,12 +42,17 @@ class Format:
     field: str
     """Where a line of JSON has its annotations."""
     annotation: str
-    """Title of the annotations' payload schema, in lower case with underscores."""
+    """Name of the annotations' payload schema."""
 
     @property
     def many(self) -> bool:
         """Whether a line has a list of annotations."""
         return self.field.endswith("s")
+
+    @property
+    def payload_title(self) -> str:
+        """Title of the annotations' payload schema."""
+        return "".join(word.title() for word in self.annotation.split("_"))
 
     @property
     def payload_schema(self) -> str:
