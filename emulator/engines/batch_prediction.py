@@ -43,10 +43,12 @@ RESULTS, ERRORS = "prediction.results", "prediction.errors_stats"
 
 @dataclass(frozen=True)
 class Lines:
-    """What becomes of a batch, in the order of its rows."""
+    """What becomes of a batch."""
 
     results: list[str]
+    """In the order of the rows."""
     errors: list[str]
+    """Rows that cannot be read first."""
     faulty: bool
     """Whether the server failed on it."""
 

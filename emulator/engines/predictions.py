@@ -184,12 +184,16 @@ def line(job: Json, row: Row, instance: Any, said: Json) -> str:
         as_given = form == instances.FILES or (given and (configuration.get("includedFields") or configuration.get("excludedFields")))
         shown = {"instance": row.value if as_given else instance}
     if not in_table:
-        return json.dumps({**shown, **said}, ensure_ascii=False)
+        # In ASCII, since a text may hold half a character.
+        return json.dumps({**shown, **said})
     shown = shown if form == BIGQUERY else {name: _text(value) for name, value in shown.items()}
     told = {"errors": said["error"]} if "error" in said else {name: _text(value) for name, value in said.items()}
-    return json.dumps({**shown, **told}, ensure_ascii=False)
+    return json.dumps({**shown, **told})
 
 
 def _text(value: Any) -> str | None:
     """A value in a column of texts."""
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        # DuckDB takes no half characters.
+        return value.encode(errors="replace").decode()
+    return None if value is None else json.dumps(value)

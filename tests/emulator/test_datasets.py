@@ -115,10 +115,11 @@ def test_lines_that_cannot_be_read_are_told_and_the_others_are_imported(local: L
         "no json\n",
         lines({"imageGcsUri": f"gs://{local.bucket}/none.png"}, labelled(text, "x"), {"imageUri": "gs://a/b"}, {"imageGcsUri": 3}),
         lines({"imageGcsUri": "gs://a/b", "classificationAnnotation": {}}),
+        lines(labelled(picture(local, "half.png"), "\ud800")),
     ]
     uri = written(local, lines(labelled(picture(local, "good.png"), "daisy")) + "".join(bad))
     failures = imported(local, name, uri, SINGLE)["metadata"]["genericMetadata"]["partialFailures"]
-    assert [failure["message"].partition(": ")[0] for failure in failures] == [f"{uri}, line {number}" for number in range(2, 8)]
+    assert [failure["message"].partition(": ")[0] for failure in failures] == [f"{uri}, line {number}" for number in range(2, 9)]
     assert {failure["code"] for failure in failures} == {3}
     assert ["no file" in failures[1]["message"], "no image" in failures[2]["message"]] == [True, True]
     assert local.call("GET", name)[1]["dataItemCount"] == "1"

@@ -37,7 +37,7 @@ def explained(instance: Any, model: Any, given: dict[str, Any], override: Any = 
     raise AssertionError("nothing is awaited but answers, which are there")
 
 
-def served(local: Local, formula: str, spec: Any, **where: Any) -> str:
+def served(local: Local, formula: str, spec: Any) -> str:
     """An endpoint whose model answers a formula of its features."""
     model, _ = uploaded(local, FORMULA=formula)
     name = endpoint(local)

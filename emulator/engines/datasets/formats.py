@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from emulator.behaviours import Refusal, not_emulated
+from emulator.validation import ESCAPED_SURROGATE
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -41,12 +42,17 @@ class Format:
     field: str
     """Where a line of JSON has its annotations."""
     annotation: str
-    """Title of the annotations' payload schema, in lower case with underscores."""
+    """Name of the annotations' payload schema."""
 
     @property
     def many(self) -> bool:
         """Whether a line has a list of annotations."""
         return self.field.endswith("s")
+
+    @property
+    def payload_title(self) -> str:
+        """Title of the annotations' payload schema."""
+        return "".join(word.title() for word in self.annotation.split("_"))
 
     @property
     def payload_schema(self) -> str:
@@ -139,7 +145,11 @@ def _tried(read: Callable[[Format, T], Entry], form: Format, given: T) -> Entry 
 
 
 def _of_line(form: Format, line: bytes) -> Entry:
-    return of_json(form, json.loads(line))
+    value = json.loads(line)
+    if ESCAPED_SURROGATE.search(line):
+        # Half a character is no text that could be kept or exported.
+        json.dumps(value, ensure_ascii=False).encode()
+    return of_json(form, value)
 
 
 def of_json(form: Format, value: Any) -> Entry:

@@ -161,8 +161,7 @@ class Importing:
     def _annotate(self, form: Format, item: str, said: Json, labels: dict[str, str]) -> None:
         specification = self._specification(said["displayName"])
         payload = {"annotationSpecId": specification, **said}
-        title = "".join(word.title() for word in form.annotation.split("_"))
-        labels = {**labels, "aiplatform.googleapis.com/payload_schema": title}
+        labels = {**labels, "aiplatform.googleapis.com/payload_schema": form.payload_title}
         identity = json.dumps([form.payload_schema, payload, labels], sort_keys=True)
         name, stamp = f"{item}/annotations/{_id(identity)}", now()
         if self._items.get(name) is None:
@@ -205,10 +204,9 @@ class Importing:
 
 def annotation_filter(form: Format, set_name: str) -> str:
     """The filter that lets the annotations of a saved query through."""
-    title = "".join(word.title() for word in form.annotation.split("_"))
     escaped = set_name.replace("\\", "\\\\").replace('"', '\\"')
     named = f' AND labels.{SET_NAME}="{escaped}"' if set_name else f" AND NOT labels.{SET_NAME}:*"
-    return f'labels.aiplatform.googleapis.com/payload_schema="{title}"{named}'
+    return f'labels.aiplatform.googleapis.com/payload_schema="{form.payload_title}"{named}'
 
 
 def _id(identity: str) -> str:
