@@ -158,15 +158,15 @@ def _row(one: Made) -> list[Child]:
     ]
 
 
-def _permission(given: Json) -> Markup:
-    granted = given.get("granted")
-    said = f"granted: {granted}" if granted else "not granted"
-    return element(
-        "div",
-        f"{'✓' if granted else '✗'}\N{NO-BREAK SPACE}{given.get('permission', '')}",
-        class_="id",
-        title=f"{said}, on {given.get('resource', '')}",
+def _permission(asked: Json) -> Markup:
+    """A permission that the call needs, and whether the caller has it: where permissions are not enforced, it is answered all the same."""
+    granted = asked.get("granted")
+    said = (
+        f"✓\N{NO-BREAK SPACE}{asked.get('permission', '')}"
+        if granted
+        else f"✗\N{NO-BREAK SPACE}{asked.get('permission', '')} is not granted"
     )
+    return element("div", said, class_="id", title=f"{granted or 'Nobody grants it'}: {asked.get('resource', '')}")
 
 
 def _problem(text: str) -> Markup:

@@ -45,7 +45,7 @@ async def view(cloud: Cloud, query: Query) -> Markup:
             link(one.get("displayName") or last(name), "/datasets", name=name),
             _schema(one),
             f"{int(one.get('dataItemCount') or 0):,}",
-            tags([f"{key}: {value}" for key, value in one.get("labels", {}).items()]),
+            tags([f"{last(key)}: {value}" for key, value in one.get("labels", {}).items()]),
             moment(one.get("createTime", "")),
         ]
         for name, one in page[:PAGE]
@@ -77,7 +77,7 @@ def _dataset(cloud: Cloud, query: Query, name: str, one: Json) -> Markup:
                     "Items": f"{int(one.get('dataItemCount') or 0):,}",
                     "Annotated with": tags([str(spec.get("displayName")) for _, spec in specifications]) or None,
                     "Description": one.get("description"),
-                    "Labels": tags([f"{key}: {value}" for key, value in one.get("labels", {}).items()]),
+                    "Labels": tags([f"{last(key)}: {value}" for key, value in one.get("labels", {}).items()]),
                     "Created": moment(one.get("createTime", "")),
                     "Resource": link(name, "/resources", service="aiplatform", name=name),
                 }

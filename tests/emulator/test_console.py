@@ -567,7 +567,7 @@ class TestCloud:
     def test_calls_show_who_asked_what_and_what_was_refused(self, local: Local, cloud: Cloud) -> None:
         said = words(shown(local, "/calls")[0])
         assert re.search(r"404 storage.objects.get GET \S+ No such object <script>", said)
-        assert "✗ storage.objects.get" in said
+        assert "✗ storage.objects.get is not granted" in said
         assert "✓ storage.objects.get 250 ms" in said
         assert "no JSON <script>" in said
 
