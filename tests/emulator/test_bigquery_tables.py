@@ -182,6 +182,23 @@ def test_a_streamed_row_takes_the_defaults_of_what_it_does_not_say(cloud: Local)
     assert rows(cloud, "SELECT kind FROM d.defaulted ORDER BY x") == [["none"], [None], ["k"]]
 
 
+def test_a_streamed_row_that_did_not_fit_may_come_again_under_its_id(cloud: Local) -> None:
+    made(cloud, "fixed", [NUMBER])
+
+    def insert(*given: Json) -> list[Json]:
+        status, answer = call(cloud, "POST", "/datasets/d/tables/fixed/insertAll", {"rows": list(given), "skipInvalidRows": True})
+        assert status == 200, answer
+        errors: list[Json] = answer.get("insertErrors", [])
+        return errors
+
+    one = {"insertId": "one", "json": {"x": 1}}
+    errors = insert(one, one, {"insertId": "two", "json": {"x": "many"}})
+    assert [(error["index"], error["errors"][0]["reason"], error["errors"][0]["location"]) for error in errors] == [(2, "invalid", "x")]
+    assert insert(one, {"insertId": "two", "json": {"x": 2}}) == []
+    assert rows(cloud, "SELECT x FROM d.fixed ORDER BY x") == [["1"], ["2"]]
+    assert call(cloud, "POST", "/datasets/d/tables/fixed/insertAll", {"rows": []})[0] == 400
+
+
 # loads
 
 
@@ -326,6 +343,14 @@ def test_a_job_id_is_taken_once(cloud: Local) -> None:
     done(cloud, configuration, jobReference=named("mine"))
     status, answer = call(cloud, "POST", "/jobs", {"configuration": configuration, "jobReference": named("mine")})
     assert (status, answer["error"]["errors"][0]["reason"]) == (409, "duplicate")
+
+
+def test_a_query_that_is_sent_again_under_its_request_id_runs_once(cloud: Local) -> None:
+    rows(cloud, "CREATE OR REPLACE TABLE d.once (x INT64)")
+    answers = [asked(cloud, "INSERT d.once (x) VALUES (1)", requestId="again") for _ in range(2)]
+    assert answers[0][1]["jobReference"] == answers[1][1]["jobReference"]
+    assert [answer["numDmlAffectedRows"] for _, answer in answers] == ["1", "1"]
+    assert rows(cloud, "SELECT COUNT(*) FROM d.once") == [["1"]]
 
 
 def test_jobs_are_listed_by_state_time_and_parent(cloud: Local) -> None:
