@@ -50,9 +50,13 @@ def dataset(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
 def table(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
     """Type and size; rows come with what fills the table, and its partitions must fit its columns."""
     from emulator.engines.bigquery import partitions
+    from emulator.engines.bigquery.prepare import expression
 
     kept = cloud.store.of("bigquery").get(name) or {}
     partitions.check(resource)
+    for one in resource.get("schema", {}).get("fields", []):
+        if default := one.get("defaultValueExpression"):
+            expression(default)
     if kept and (partitions.of(kept) is None) != (partitions.of(resource) is None):
         message = f"Cannot change partitioning of table {name}: make another table and copy the rows."
         raise Refusal(400, "INVALID_ARGUMENT", message, reason="invalid")

@@ -135,9 +135,11 @@ def test_rows_are_streamed_into_the_partition_of_when_they_come_or_that_they_nam
         ({"timePartitioning": {"type": "HOUR", "field": "day"}}, "cannot partition by HOUR"),
         ({"rangePartitioning": {"field": "x", "range": {"start": "5", "end": "1", "interval": "1"}}}, "start < end"),
         ({"clustering": {"fields": ["nothing"]}}, "clustering cannot be found"),
+        ({"schema": {"fields": [DAY, {**NUMBER, "defaultValueExpression": "other + 1"}]}}, "no expression of constants"),
+        ({"schema": {"fields": [DAY, {**NUMBER, "defaultValueExpression": "("}]}}, "Syntax error"),
     ],
 )
-def test_a_partitioning_that_does_not_fit_the_table_is_refused(cloud: Local, resource: Json, problem: str) -> None:
+def test_a_declaration_that_does_not_fit_the_table_is_refused(cloud: Local, resource: Json, problem: str) -> None:
     body = {"tableReference": ref("unfit"), "schema": {"fields": [DAY, NUMBER]}, **resource}
     status, answer = call(cloud, "POST", "/datasets/d/tables", body)
     assert (status, problem in answer["error"]["message"]) == (400, True), answer
@@ -386,6 +388,7 @@ def test_a_dry_run_counts_the_bytes_of_the_columns_that_are_read(cloud: Local) -
         assert (status, answer["totalBytesProcessed"]) == (200, str(size)), columns
     assert call(cloud, "GET", "/datasets/d/tables/sized")[1]["numBytes"] == "40"
     rows(cloud, "INSERT d.sized (i) VALUES (5)")
+    assert call(cloud, "GET", "/datasets/d/tables/sized")[1]["numBytes"] == "48"
     assert asked(cloud, "SELECT i FROM d.sized", dryRun=True)[1]["totalBytesProcessed"] == "16"
 
 

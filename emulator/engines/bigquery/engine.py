@@ -152,6 +152,7 @@ class BigQuery:
 
         affected, total = await self.warehouse.run(work, writes=True, job=job)
         self.tables.sizes.note(table.storage)
+        self._counted.discard(name)
         changed = {"numRows": str(total), "lastModifiedTime": milliseconds()} if affected else {}
         self.tables.kept.put(name, RESULT if f"/{ANONYMOUS}/" in name else "Table", {**self.tables.table(name), **changed})
         return Written(statement, "", (), processed, affected)
@@ -243,7 +244,7 @@ class BigQuery:
         self.tables.kept.put(name, "Table", {**self.tables.table(name), "numRows": str(left), "lastModifiedTime": milliseconds()})
 
     async def recount(self, name: str) -> None:
-        """Mends the number of rows of a table, which a kill may have left as it was before the last change."""
+        """Mends the size of a table that changed row by row, or that a kill left as it was before the last change."""
         if name in self._counted or "view" in (resource := self.tables.table(name)):
             return
         self._counted.add(name)
@@ -251,8 +252,9 @@ class BigQuery:
             return
         table = await self._opened(name)
         size = await self.warehouse.run(lambda connection: self.tables.sizes.of(connection, table.storage, table.fields))
-        if str(size.rows) != (resource := self.tables.table(name)).get("numRows"):
-            self.tables.kept.put(name, "Table", {**resource, "numRows": str(size.rows), "numBytes": str(size.bytes)})
+        told = {"numRows": str(size.rows), "numBytes": str(size.bytes)}
+        if not told.items() <= (resource := self.tables.table(name)).items():
+            self.tables.kept.put(name, "Table", {**resource, **told})
 
     async def page(
         self, name: str, first: int, limit: int, *, fields: Sequence[str] = (), micros: bool = True, partition: str = ""
