@@ -19,6 +19,8 @@ from emulator.projects import project_number
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
+MOST_ROWS = 50_000
+"""BigQuery's limit for one streaming insert."""
 LEGACY_ROLES = {"roles/bigquery.dataViewer": "READER", "roles/bigquery.dataEditor": "WRITER", "roles/bigquery.dataOwner": "OWNER"}
 
 # A dataset is never without access entries: an empty list makes Terraform's provider panic.
@@ -48,9 +50,13 @@ def dataset(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
 def table(call: Call, cloud: Cloud, name: str, resource: Json) -> None:
     """Type and size; rows come with what fills the table, and its partitions must fit its columns."""
     from emulator.engines.bigquery import partitions
+    from emulator.engines.bigquery.prepare import expression
 
     kept = cloud.store.of("bigquery").get(name) or {}
     partitions.check(resource)
+    for one in resource.get("schema", {}).get("fields", []):
+        if default := one.get("defaultValueExpression"):
+            expression(default)
     if kept and (partitions.of(kept) is None) != (partitions.of(resource) is None):
         message = f"Cannot change partitioning of table {name}: make another table and copy the rows."
         raise Refusal(400, "INVALID_ARGUMENT", message, reason="invalid")
@@ -172,16 +178,23 @@ async def insert_all(call: Call, cloud: Cloud) -> Json:
     name, _, partition = call.name.removesuffix("/insertAll").partition("$")
     fields = cloud.bigquery.tables.table(name).get("schema", {}).get("fields", [])
     fitting: list[Json] = []
+    ids: dict[str, None] = {}
     errors: list[Json] = []
     # As they were sent, for a value that is null is none that is missing.
-    sent = validation.parsed(call.raw).get("rows") or []
+    sent = [row or {} for row in validation.parsed(call.raw).get("rows") or []]
+    if not 0 < len(sent) <= MOST_ROWS:
+        message = f"{len(sent)} rows present in the request: send 1 to {MOST_ROWS}."
+        raise Refusal(400, "INVALID_ARGUMENT", message, reason="invalid")
     for index, row in enumerate(sent):
-        if cloud.bigquery.sent_before(name, row.get("insertId", "")):
+        insert_id = row.get("insertId") or ""
+        if cloud.bigquery.sent.before(name, insert_id) or insert_id in ids:
             continue
         try:
             fitting.append(accepted(fields, row.get("json", {}), unknown=call.body.get("ignoreUnknownValues", False)))
         except Unfit as fault:
             errors.append({"index": index, "errors": [{"reason": "invalid", "location": fault.location, "message": fault.message}]})
+        else:
+            ids |= {insert_id: None} if insert_id else {}
     skip = call.body.get("skipInvalidRows", False)
     if errors and not skip:
         known = {error["index"] for error in errors}
@@ -189,7 +202,7 @@ async def insert_all(call: Call, cloud: Cloud) -> Json:
         errors = sorted(errors + stopped, key=lambda error: int(error["index"]))
     elif fitting:
         await cloud.bigquery.insert(name, fitting, partition)
-        cloud.bigquery.note_sent(name, [row.get("insertId", "") for row in sent])
+        cloud.bigquery.sent.note(name, ids)
     return {"kind": "bigquery#tableDataInsertAllResponse", **({"insertErrors": errors} if errors else {})}
 
 

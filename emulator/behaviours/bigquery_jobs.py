@@ -5,6 +5,7 @@ https://cloud.google.com/bigquery/docs/reference/rest/v2/Job
 
 from __future__ import annotations
 
+import hashlib
 import time
 from typing import TYPE_CHECKING
 
@@ -53,8 +54,12 @@ async def query(call: Call, cloud: Cloud) -> Json | Response:
     configuration.setdefault("useLegacySql", True)
     asked = {"query": configuration, "dryRun": dry, **({"labels": body["labels"]} if "labels" in body else {})}
     reference = {"location": body["location"]} if "location" in body else {}
+    if (request_id := call.body.get("requestId")) and not dry:
+        # A request whose answer was lost is sent again under the same id, and must not run twice.
+        reference["jobId"] = f"job_{hashlib.sha256(request_id.encode()).hexdigest()[:32]}"
+        if (before := cloud.store.of("bigquery").get(f"projects/{call.project}/jobs/{reference['jobId']}")) is not None:
+            return await _answered(call, cloud, before)
     job = await start(cloud, call.project, {"configuration": asked, "jobReference": reference}, [], call.identity)
-    options = call.body.get("formatOptions", {})
     if dry:
         statistics = job["statistics"]
         return {
@@ -64,9 +69,15 @@ async def query(call: Call, cloud: Cloud) -> Json | Response:
             "schema": statistics["query"].get("schema", {}),
             "totalBytesProcessed": statistics["totalBytesProcessed"],
         }
+    return await _answered(call, cloud, job)
+
+
+async def _answered(call: Call, cloud: Cloud, job: Json) -> Json | Response:
+    """The first rows of a query, in the form that `jobs.query` asks for."""
     wait = int(call.body.get("timeoutMs", 1000 * WAIT_SECONDS)) / 1000
     limit = int(call.body.get("maxResults") or 2**31)
-    return await results(cloud, job_name(job), wait, 0, limit, bool(options.get("useInt64Timestamp")), "bigquery#queryResponse")
+    micros = bool(call.body.get("formatOptions", {}).get("useInt64Timestamp"))
+    return await results(cloud, job_name(job), wait, 0, limit, micros, "bigquery#queryResponse")
 
 
 @on("bigquery", "jobs.getQueryResults")

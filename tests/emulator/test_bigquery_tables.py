@@ -135,9 +135,11 @@ def test_rows_are_streamed_into_the_partition_of_when_they_come_or_that_they_nam
         ({"timePartitioning": {"type": "HOUR", "field": "day"}}, "cannot partition by HOUR"),
         ({"rangePartitioning": {"field": "x", "range": {"start": "5", "end": "1", "interval": "1"}}}, "start < end"),
         ({"clustering": {"fields": ["nothing"]}}, "clustering cannot be found"),
+        ({"schema": {"fields": [DAY, {**NUMBER, "defaultValueExpression": "other + 1"}]}}, "no expression of constants"),
+        ({"schema": {"fields": [DAY, {**NUMBER, "defaultValueExpression": "("}]}}, "Syntax error"),
     ],
 )
-def test_a_partitioning_that_does_not_fit_the_table_is_refused(cloud: Local, resource: Json, problem: str) -> None:
+def test_a_declaration_that_does_not_fit_the_table_is_refused(cloud: Local, resource: Json, problem: str) -> None:
     body = {"tableReference": ref("unfit"), "schema": {"fields": [DAY, NUMBER]}, **resource}
     status, answer = call(cloud, "POST", "/datasets/d/tables", body)
     assert (status, problem in answer["error"]["message"]) == (400, True), answer
@@ -180,6 +182,23 @@ def test_a_streamed_row_takes_the_defaults_of_what_it_does_not_say(cloud: Local)
     body = {"rows": [{"json": {"x": 1}}, {"json": {"x": 2, "kind": None}}, {"json": {"x": 3, "kind": "k"}}]}
     assert call(cloud, "POST", "/datasets/d/tables/defaulted/insertAll", body)[0] == 200
     assert rows(cloud, "SELECT kind FROM d.defaulted ORDER BY x") == [["none"], [None], ["k"]]
+
+
+def test_a_streamed_row_that_did_not_fit_may_come_again_under_its_id(cloud: Local) -> None:
+    made(cloud, "fixed", [NUMBER])
+
+    def insert(*given: Json) -> list[Json]:
+        status, answer = call(cloud, "POST", "/datasets/d/tables/fixed/insertAll", {"rows": list(given), "skipInvalidRows": True})
+        assert status == 200, answer
+        errors: list[Json] = answer.get("insertErrors", [])
+        return errors
+
+    one = {"insertId": "one", "json": {"x": 1}}
+    errors = insert(one, one, {"insertId": "two", "json": {"x": "many"}})
+    assert [(error["index"], error["errors"][0]["reason"], error["errors"][0]["location"]) for error in errors] == [(2, "invalid", "x")]
+    assert insert(one, {"insertId": "two", "json": {"x": 2}}) == []
+    assert rows(cloud, "SELECT x FROM d.fixed ORDER BY x") == [["1"], ["2"]]
+    assert call(cloud, "POST", "/datasets/d/tables/fixed/insertAll", {"rows": []})[0] == 400
 
 
 # loads
@@ -328,6 +347,14 @@ def test_a_job_id_is_taken_once(cloud: Local) -> None:
     assert (status, answer["error"]["errors"][0]["reason"]) == (409, "duplicate")
 
 
+def test_a_query_that_is_sent_again_under_its_request_id_runs_once(cloud: Local) -> None:
+    rows(cloud, "CREATE OR REPLACE TABLE d.once (x INT64)")
+    answers = [asked(cloud, "INSERT d.once (x) VALUES (1)", requestId="again") for _ in range(2)]
+    assert answers[0][1]["jobReference"] == answers[1][1]["jobReference"]
+    assert [answer["numDmlAffectedRows"] for _, answer in answers] == ["1", "1"]
+    assert rows(cloud, "SELECT COUNT(*) FROM d.once") == [["1"]]
+
+
 def test_jobs_are_listed_by_state_time_and_parent(cloud: Local) -> None:
     begun = int(time.time() * 1000)
     script = done(cloud, {"query": {"query": "SELECT 1; SELECT 2", "useLegacySql": False}}, jobReference=named("a-script"))
@@ -361,6 +388,7 @@ def test_a_dry_run_counts_the_bytes_of_the_columns_that_are_read(cloud: Local) -
         assert (status, answer["totalBytesProcessed"]) == (200, str(size)), columns
     assert call(cloud, "GET", "/datasets/d/tables/sized")[1]["numBytes"] == "40"
     rows(cloud, "INSERT d.sized (i) VALUES (5)")
+    assert call(cloud, "GET", "/datasets/d/tables/sized")[1]["numBytes"] == "48"
     assert asked(cloud, "SELECT i FROM d.sized", dryRun=True)[1]["totalBytesProcessed"] == "16"
 
 

@@ -36,7 +36,7 @@ def _unnest(node: Tree) -> Tree | None:
         raise not_carried("UNNEST of several arrays with an offset, or of records")
     alias = node.args.get("alias")
     names = alias.columns if alias else []
-    column = names[0] if names else exp.to_identifier("_value")
+    column = names[0] if names else exp.to_identifier("f0_")
     counter = offset if isinstance(offset, exp.Identifier) else exp.to_identifier("offset")
     array = node.expressions[0].sql("duckdb")
     value, count = column.sql("duckdb", identify=True), counter.sql("duckdb", identify=True)

@@ -70,6 +70,7 @@ def _view(tree: Tree, scope: Scope, name: str, properties: dict[type[Tree], list
     if isinstance(tree.this, exp.Schema):
         raise not_carried("CREATE VIEW with names of columns", "name them in its query.")
     resource = _options(properties.get(exp.Property, []))
+    scope.defining = True
     sql = scope.query(body.copy())
     return Statement("CREATE_VIEW", sql, scope.tables, target=name, options=_flags(tree), view=body.sql("bigquery"), resource=resource)
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import json
-import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.behaviours import Refusal
-from emulator.engines.bigquery import extracting, loading, rows, sizes
+from emulator.engines.bigquery import extracting, loading, rows, sizes, streaming
 from emulator.engines.bigquery.ddl import define
 from emulator.engines.bigquery.filling import SPECIFIED, Rows, Target, columns_of, fill, of_query
 from emulator.engines.bigquery.names import name_of, partition_of, spoken
-from emulator.engines.bigquery.partitions import TIME
 from emulator.engines.bigquery.rows import Fields
+from emulator.engines.bigquery.statement import Statement, Written
 from emulator.engines.bigquery.tables import ANONYMOUS, RESULT, Tables, milliseconds
 from emulator.engines.bigquery.trees import Tree, invalid
 from emulator.engines.bigquery.types import quoted
@@ -28,29 +26,13 @@ from emulator.engines.bigquery.warehouse import Connection
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
     from emulator.engines.bigquery.catalogue import Table
-    from emulator.engines.bigquery.statement import Statement
 
 Json = dict[str, Any]
 
 INTERRUPT_SECONDS = 0.1
 """A job that is between two statements is interrupted in the next."""
-SENT_SECONDS = 60.0
 PAGE_ROWS = 50_000
 CHANGES = ("INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE_TABLE")
-
-
-@dataclass(frozen=True)
-class Written:
-    """What a statement did."""
-
-    statement: Statement
-    destination: str
-    """`projects/P/datasets/D/tables/T` of the rows that it gave; empty where it gave none."""
-    fields: Fields
-    bytes: int
-    affected: int = 0
-    operation: str = ""
-    """`ddlOperationPerformed`."""
 
 
 class BigQuery:
@@ -61,7 +43,7 @@ class BigQuery:
         self.tables = Tables(cloud.store, cloud.state / "bigquery")
         self.warehouse = self.tables.warehouse
         self._counted: set[str] = set()
-        self._sent: dict[tuple[str, str], float] = {}
+        self.sent = streaming.Sent()
         self.running: dict[str, asyncio.Task[None]] = {}
         """Name of a job → what runs it."""
         cloud.at_end(self._close)
@@ -170,6 +152,7 @@ class BigQuery:
 
         affected, total = await self.warehouse.run(work, writes=True, job=job)
         self.tables.sizes.note(table.storage)
+        self._counted.discard(name)
         changed = {"numRows": str(total), "lastModifiedTime": milliseconds()} if affected else {}
         self.tables.kept.put(name, RESULT if f"/{ANONYMOUS}/" in name else "Table", {**self.tables.table(name), **changed})
         return Written(statement, "", (), processed, affected)
@@ -261,7 +244,7 @@ class BigQuery:
         self.tables.kept.put(name, "Table", {**self.tables.table(name), "numRows": str(left), "lastModifiedTime": milliseconds()})
 
     async def recount(self, name: str) -> None:
-        """Mends the number of rows of a table, which a kill may have left as it was before the last change."""
+        """Mends the size of a table that changed row by row, or that a kill left as it was before the last change."""
         if name in self._counted or "view" in (resource := self.tables.table(name)):
             return
         self._counted.add(name)
@@ -269,8 +252,9 @@ class BigQuery:
             return
         table = await self._opened(name)
         size = await self.warehouse.run(lambda connection: self.tables.sizes.of(connection, table.storage, table.fields))
-        if str(size.rows) != (resource := self.tables.table(name)).get("numRows"):
-            self.tables.kept.put(name, "Table", {**resource, "numRows": str(size.rows), "numBytes": str(size.bytes)})
+        told = {"numRows": str(size.rows), "numBytes": str(size.bytes)}
+        if not told.items() <= (resource := self.tables.table(name)).items():
+            self.tables.kept.put(name, "Table", {**resource, **told})
 
     async def page(
         self, name: str, first: int, limit: int, *, fields: Sequence[str] = (), micros: bool = True, partition: str = ""
@@ -297,27 +281,7 @@ class BigQuery:
     async def insert(self, name: str, given: Sequence[Json], partition: str = "") -> None:
         """Adds rows that `rows.accepted` let through; what a row does not say takes its column's default."""
         table = await self._opened(name)
-        by_default = {one["name"] for one in table.fields if "defaultValueExpression" in one}
-        groups: dict[frozenset[str], list[Json]] = {}
-        for row in given:
-            groups.setdefault(frozenset(by_default - row.keys()), []).append(row)
-        hidden = ""
-        if partition:
-            if table.partitioning is None or not table.partitioning.hidden:
-                message = f"{spoken(name)} is not partitioned by when rows come: insert without the partition {partition}."
-                raise Refusal(400, "INVALID_ARGUMENT", message, reason="invalid")
-            hidden = table.partitioning.start_of(partition)
-        shape = json.dumps([rows.structure(table.fields)])
-
-        def work(connection: Connection) -> None:
-            for missing, some in groups.items():
-                said = [one for one in table.fields if one["name"] not in missing]
-                names = [quoted(one["name"]) for one in said] + ([quoted(TIME)] if hidden else [])
-                values = [rows.taken(one, f"r.{quoted(one['name'])}") for one in said] + ([hidden] if hidden else [])
-                given_rows = f"SELECT {', '.join(values)} FROM (SELECT unnest(from_json(?, ?)) AS r)"
-                connection.execute(f"INSERT INTO {quoted(table.storage)} ({', '.join(names)}) {given_rows}", [json.dumps(some), shape])
-
-        await self.warehouse.run(work, writes=True)
+        await self.warehouse.run(lambda connection: streaming.insert(connection, table, given, partition), writes=True)
         self.tables.sizes.note(table.storage)
         with contextlib.suppress(Refusal):
             resource = self.tables.table(name)
@@ -325,17 +289,6 @@ class BigQuery:
             counted["numBytes"] = str(int(resource.get("numBytes", 0)) + len(json.dumps(list(given))))
             counted["lastModifiedTime"] = milliseconds()
             self.tables.kept.put(name, "Table", {**resource, **counted})
-
-    def sent_before(self, name: str, insert_id: str) -> bool:
-        """Whether a row with this id was inserted within the last minute."""
-        return bool(insert_id) and self._sent.get((name, insert_id), 0.0) > time.monotonic() - SENT_SECONDS
-
-    def note_sent(self, name: str, insert_ids: Sequence[str]) -> None:
-        """Remembers the ids of rows that were inserted; an insert whose answer was lost may be sent again."""
-        moment = time.monotonic()
-        for key in [key for key, sent in itertools.takewhile(lambda item: item[1] < moment - SENT_SECONDS, self._sent.items())]:
-            del self._sent[key]
-        self._sent.update({(name, insert_id): moment for insert_id in insert_ids if insert_id})
 
     async def _opened(self, name: str) -> Table:
         table = self.tables.opened(name)

@@ -48,13 +48,12 @@ def view(name: str, catalogue: Catalogue, project: str, dataset: str) -> str:
 
 
 def _rows(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> str:
-    if not rows:
-        return f"SELECT {', '.join(f'CAST(NULL AS {kind}) AS {name}' for name, kind in columns)} WHERE false"
-    names = ", ".join(name for name, _ in columns)
-    given = ", ".join(
-        "(" + ", ".join("NULL" if one is None else text(one) if isinstance(one, str) else str(one) for one in row) + ")" for row in rows
-    )
-    return f"SELECT {', '.join(f'CAST({name} AS {kind}) AS {name}' for name, kind in columns)} FROM (VALUES {given}) AS _v({names})"
+    """A query that gives rows; they travel as one text, for thousands of values are slow to parse."""
+    names = [name for name, _ in columns]
+    content = json.dumps([{name: None if one is None else str(one) for name, one in zip(names, row, strict=True)} for row in rows])
+    shape = json.dumps([dict.fromkeys(names, "VARCHAR")])
+    values = ", ".join(f"CAST(r.{name} AS {kind}) AS {name}" for name, kind in columns)
+    return f"SELECT {values} FROM (SELECT unnest(from_json({text(content)}, {text(shape)})) AS r)"
 
 
 def _moment(milliseconds: Any) -> str | None:

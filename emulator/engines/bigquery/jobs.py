@@ -21,8 +21,8 @@ from emulator.engines.bigquery.transfers import copy, extract, load
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
-    from emulator.engines.bigquery.engine import Written
     from emulator.engines.bigquery.scripts import Step
+    from emulator.engines.bigquery.statement import Written
 
 Json = dict[str, Any]
 

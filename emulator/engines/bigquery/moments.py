@@ -89,7 +89,7 @@ def _extract(node: Tree) -> Tree | None:
     if part == "DATE":
         return cast(value, "DATE")
     if part == "TIME":
-        return cast(value, "TIME")
+        return cast(cast(value, "TIMESTAMP"), "TIME")
     if part == "DATETIME":
         return cast(value, "TIMESTAMP")
     if part == "DAYOFWEEK":

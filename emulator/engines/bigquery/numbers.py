@@ -58,7 +58,39 @@ def _comparison(node: Tree) -> Tree | None:
     for left, right in (sides, sides[::-1]):
         if kind_of(left) == "NUMERIC" and is_literal(right):
             right.replace(cast(right, NUMERIC))
+    return _without_nan(node, [side for side in sides if kind_of(side) == "FLOAT64" and not is_literal(side)])
+
+
+def _without_nan(node: Tree, floats: list[Tree]) -> Tree | None:
+    """NaN is neither equal to, nor less or greater than any number; in DuckDB it is the greatest, and equal to itself."""
+    if not floats or (isinstance(node, (exp.EQ, exp.NEQ)) and len(floats) < 2):
+        return None
+    if isinstance(node, exp.NEQ):
+        return exp.Paren(this=exp.Or(this=node.copy(), expression=call("isnan", floats[0])))
+    whole: Tree = node.copy()
+    for one in floats:
+        whole = exp.And(this=whole, expression=exp.Not(this=call("isnan", one)))
+    return exp.Paren(this=whole)
+
+
+def _order(node: Tree) -> Tree | None:
+    """NaN comes before all numbers, in DuckDB after them."""
+    select = node.parent
+    if not isinstance(select, exp.Select) or select.args.get("distinct"):
+        return None
+    for one in list(node.expressions):
+        if kind_of(one.this) == "FLOAT64" and isinstance(one.this, exp.Column):
+            first = exp.Ordered(this=call("isnan", one.this), desc=not one.args.get("desc"), nulls_first=one.args.get("nulls_first"))
+            node.set("expressions", [other for key in node.expressions for other in ((first, key) if key is one else (key,))])
     return None
+
+
+def _least(node: Tree) -> Tree | None:
+    """MIN of what holds a NaN is one, as MAX is."""
+    if kind_of(node.this) != "FLOAT64" or isinstance(node.parent, exp.Window) or not isinstance(node.this, exp.Column):
+        return None
+    nan = cast(exp.Literal.string("NaN"), "DOUBLE")
+    return exp.Case(ifs=[exp.If(this=call("bool_or", call("isnan", node.this)), true=nan)], default=node.copy())
 
 
 def _division(node: Tree) -> Tree | None:
@@ -167,6 +199,8 @@ CORRECTIONS: dict[type[Tree], Correction] = {
     **dict.fromkeys((exp.Add, exp.Sub, exp.Mul), _arithmetic),
     **dict.fromkeys(SIGNS, _comparison),
     **dict.fromkeys((exp.Div, exp.IntDiv, exp.Mod), _division),
+    exp.Order: _order,
+    exp.Min: _least,
     exp.SafeDivide: _safe_divide,
     exp.Avg: _average,
     exp.SafeAdd: _safely(exp.Add),

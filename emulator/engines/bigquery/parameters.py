@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlglot import exp
 
 from emulator.engines.bigquery.trees import Tree, invalid, not_carried
+from emulator.engines.bigquery.types import kind as kind_of
+from emulator.engines.bigquery.types import repeated
 
 Json = dict[str, Any]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "RECORD": "STRUCT"}
 
 
 def with_values(tree: Tree, parameters: list[Json]) -> None:
@@ -61,3 +67,28 @@ def _type_name(kind: Json) -> str:
         inner = ", ".join(f"{one['name']} {_type_name(one['type'])}" for one in kind["structTypes"])
         return f"STRUCT<{inner}>"
     return str(kind["type"])
+
+
+def type_of(field: Json) -> Json:
+    """A column's type as a query parameter has it."""
+    if repeated(field):
+        return {"type": "ARRAY", "arrayType": type_of({**field, "mode": ""})}
+    name = NAMES.get(kind_of(field), kind_of(field))
+    if name == "STRUCT":
+        return {"type": "STRUCT", "structTypes": [{"name": one["name"], "type": type_of(one)} for one in field["fields"]]}
+    return {"type": name}
+
+
+def parameter_of(field: Json, value: Any) -> Json:
+    """A value of a row as a query parameter has it."""
+    if repeated(field):
+        return {"arrayValues": [parameter_of({**field, "mode": ""}, one["v"]) for one in value or []]}
+    if value is None:
+        return {}
+    if kind_of(field) == "RECORD":
+        return {
+            "structValues": {one["name"]: parameter_of(one, given["v"]) for one, given in zip(field["fields"], value["f"], strict=True)}
+        }
+    if kind_of(field) == "TIMESTAMP":
+        return {"value": (EPOCH + timedelta(microseconds=int(value))).isoformat()}
+    return {"value": value}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -11,20 +11,20 @@ from sqlglot import exp
 from emulator.behaviours import Refusal
 from emulator.engines.bigquery.declarations import standard
 from emulator.engines.bigquery.dialect import parsed
+from emulator.engines.bigquery.inlining import applied
+from emulator.engines.bigquery.parameters import parameter_of, type_of, value_of
 from emulator.engines.bigquery.scope import Scope
 from emulator.engines.bigquery.scripts import Step
 from emulator.engines.bigquery.trees import Tree, invalid, not_carried
-from emulator.engines.bigquery.types import kind, repeated
 
 if TYPE_CHECKING:
-    from emulator.engines.bigquery.engine import BigQuery, Written
+    from emulator.engines.bigquery.engine import BigQuery
+    from emulator.engines.bigquery.statement import Written
 
 Json = dict[str, Any]
 Child = Callable[[str, "Written | None", Refusal | None], None]
 """Told of each statement that ran: its text, and what it did or why it failed."""
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "RECORD": "STRUCT"}
 CANCELLED = 499
 
 
@@ -128,7 +128,7 @@ class Script:
                 raise invalid(f"Variable {name} needs a type or a default")
             value = step.text or "NULL"
             ((field, found),) = await self._values(f"CAST(({value}) AS {step.type})" if step.type else value)
-            self._variables[name.lower()] = {"parameterType": _type(field), "parameterValue": _value(field, found)}
+            self._variables[name.lower()] = {"parameterType": type_of(field), "parameterValue": parameter_of(field, found)}
             self._types[name.lower()] = step.type or standard(field)
 
     async def _set(self, step: Step) -> None:
@@ -159,7 +159,7 @@ class Script:
         for name, (field, value) in zip(names, found, strict=True):
             if name.lower() not in self._variables:
                 raise invalid(f"Undeclared variable: {name}")
-            self._variables[name.lower()] = {"parameterType": _type(field), "parameterValue": _value(field, value)}
+            self._variables[name.lower()] = {"parameterType": type_of(field), "parameterValue": parameter_of(field, value)}
 
     async def _if(self, step: Step) -> None:
         for condition, steps in step.branches:
@@ -208,7 +208,7 @@ class Script:
         for one in step.using:
             tree = parsed(f"SELECT {one}").expressions[0]
             ((field, value),) = await self._values(tree.unalias().sql("bigquery"))
-            parameters.append({"name": tree.alias, "parameterType": _type(field), "parameterValue": _value(field, value)})
+            parameters.append({"name": tree.alias, "parameterType": type_of(field), "parameterValue": parameter_of(field, value)})
         if text is None:
             raise invalid("EXECUTE IMMEDIATE of NULL")
         tree = parsed(text)
@@ -248,9 +248,7 @@ class Script:
 
     def _placed(self, tree: Tree) -> Tree:
         """The tree with values in the place of variables and bodies in that of functions; columns of its tables come first."""
-        from emulator.engines.bigquery.parameters import value_of
-
-        tree = _applied(tree, self._functions)
+        tree = applied(tree, self._functions)
         default = self._configuration.get("defaultDataset", {})
         catalogue = self._engine.tables.catalogue("", self._temporary)
         scope = Scope(catalogue, default.get("projectId", self._project), default.get("datasetId", ""))
@@ -283,59 +281,7 @@ class Script:
         self._functions[tree.this.this.name.lower()] = tree
 
 
-def _applied(tree: Tree, functions: dict[str, Tree]) -> Tree:
-    """Calls of a script's own functions become their bodies."""
-    tree = tree.copy()
-    for node in reversed(list(tree.walk(bfs=True))):
-        function = functions.get(str(node.this).lower()) if isinstance(node, exp.Anonymous) else None
-        if function is None:
-            continue
-        declared = function.this.expressions
-        if len(declared) != len(node.expressions):
-            raise invalid(f"Number of arguments does not match for function {node.this}: {len(declared)} are declared")
-        given = {one.name.lower(): _cast(value, one.args.get("kind")) for one, value in zip(declared, node.expressions, strict=True)}
-        body = exp.Paren(this=_applied(function.expression, {name: one for name, one in functions.items() if one is not function}))
-        for column in list(body.find_all(exp.Column)):
-            if not column.table and column.name.lower() in given:
-                column.replace(given[column.name.lower()].copy())
-        returns = next((one.this for one in function.args["properties"].expressions if isinstance(one, exp.ReturnsProperty)), None)
-        placed = _cast(body, returns)
-        if node is tree:
-            return placed
-        node.replace(placed)
-    return tree
-
-
-def _cast(value: Tree, kind: Any) -> Tree:
-    return value.copy() if kind is None else exp.Cast(this=value.copy(), to=kind.copy())
-
-
 def _read(rows: Sequence[str], fields: Sequence[Json]) -> list[tuple[Json, Any]]:
     """Columns and values of the first row; NULL where there is none."""
-    import json
-
     values = [one["v"] for one in json.loads(rows[0])["f"]] if rows else [None] * len(fields)
     return list(zip(fields, values, strict=True))
-
-
-def _type(field: Json) -> Json:
-    """A column's type as a query parameter has it."""
-    if repeated(field):
-        return {"type": "ARRAY", "arrayType": _type({**field, "mode": ""})}
-    name = NAMES.get(kind(field), kind(field))
-    if name == "STRUCT":
-        return {"type": "STRUCT", "structTypes": [{"name": one["name"], "type": _type(one)} for one in field["fields"]]}
-    return {"type": name}
-
-
-def _value(field: Json, value: Any) -> Json:
-    """A value of a row as a query parameter has it."""
-    if repeated(field):
-        return {"arrayValues": [_value({**field, "mode": ""}, one["v"]) for one in value or []]}
-    if value is None:
-        return {}
-    if kind(field) == "RECORD":
-        return {"structValues": {one["name"]: _value(one, given["v"]) for one, given in zip(field["fields"], value["f"], strict=True)}}
-    if kind(field) == "TIMESTAMP":
-        return {"value": (EPOCH + timedelta(microseconds=int(value))).isoformat()}
-    return {"value": value}

@@ -43,6 +43,8 @@ class Scope:
     """What was found, by `P.D.T`."""
     columns: set[str] = field(default_factory=set)
     """Names of columns that were mentioned, in lower case; `*` stands for all."""
+    defining: bool = False
+    """Whether the statement is a view's, whose rows are filtered when it is asked."""
 
     def query(self, tree: Tree) -> str:
         """DuckDB's SQL of a query."""
@@ -61,11 +63,15 @@ class Scope:
         annotate(tree, self.known)
         _pivot(tree)
         common = {one.alias for one in tree.find_all(exp.CTE)}
-        self.columns |= {"*" if isinstance(one, exp.Star) else one.name.lower() for one in tree.find_all(exp.Column, exp.Star, exp.Dot)}
         nodes = [node for node in tree.find_all(exp.Table) if node.name and (node.args.get("db") or node.name not in common)]
         found = [table for node in nodes if (table := self.known(node)) is not None]
+        mentioned = {"*" if isinstance(one, exp.Star) else one.name.lower() for one in tree.find_all(exp.Column, exp.Star, exp.Dot)}
         pseudo = partitions.place_pseudo_columns(tree, [table.partitioning for table in found])
-        return _without([(node, self._array(node) or self._table(node, depth, pseudo)) for node in nodes], tree)
+        if depth == 0:
+            self.columns |= mentioned
+        replacements: list[tuple[Tree, Tree]] = [(node, self._array(node) or self._table(node, depth, pseudo)) for node in nodes]
+        self.columns |= mentioned
+        return _without(replacements, tree)
 
     def known(self, node: Tree) -> Table | None:
         """The table that a name may mean, without a word where it means none."""
@@ -145,7 +151,9 @@ class Scope:
             inner = self.resolved(parsed(table.view), depth + 1)
             return exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
         partitioning, statement = table.partitioning, node.find_ancestor(exp.Select, exp.Update, exp.Delete, exp.Merge)
-        if partitioning is not None and partitioning.required and statement is not None:
+        # What is asked of a view may filter its rows from outside.
+        outside = self.defining or (depth > 0 and partitioning is not None and partitioning.column.lower() in self.columns)
+        if partitioning is not None and partitioning.required and statement is not None and not outside:
             partitions.demand_filter(statement, node, partitioning, ".".join(table.short.split(".")[1:]))
         written = (
             isinstance(node.parent, (exp.Insert, exp.TruncateTable, exp.Update, exp.Delete, exp.Merge, exp.Schema))

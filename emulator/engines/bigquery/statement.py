@@ -1,4 +1,4 @@
-"""What a statement of GoogleSQL has become."""
+"""What a statement of GoogleSQL has become, and what it did."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emulator.engines.bigquery.catalogue import Table
+from emulator.engines.bigquery.rows import Fields
 
 Json = dict[str, Any]
 
@@ -39,3 +40,17 @@ class Statement:
     """Name, within its script, of the temporary table that it makes."""
     forbidden: str = ""
     """DuckDB's query of rows that DML would change twice: where it gives one, the statement fails."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a statement did."""
+
+    statement: Statement
+    destination: str
+    """`projects/P/datasets/D/tables/T` of the rows that it gave; empty where it gave none."""
+    fields: Fields
+    bytes: int
+    affected: int = 0
+    operation: str = ""
+    """`ddlOperationPerformed`."""
