@@ -84,12 +84,15 @@ def level(service: str, method: str) -> str:
 
 
 def uncalled(called: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
-    """`SERVICE.METHOD` of each behaviour that nobody calls."""
+    """The behaviours of which nobody calls any method, each by the first of its methods or by its name."""
     behaviours.load()
-    named = [(service, method) for service, method in behaviours.METHODS if (service, method) not in behaviours.REFUSED]
+    methods_of: dict[behaviours.Behaviour, list[tuple[str, str]]] = {}
+    for (service, method), behaviour in behaviours.METHODS.items():
+        if (service, method) not in behaviours.REFUSED:
+            methods_of.setdefault(behaviour, []).append((service, method))
+    alone = [named[0] for named in methods_of.values() if not any(method in called.get(service, {}) for service, method in named)]
     here = {method for methods in called.values() for method in methods}
-    routes = sorted({known.behaviour.__name__ for known in behaviours.ROUTES} - here)
-    return sorted(f"{service}.{method}" for service, method in named if method not in called.get(service, {})) + routes
+    return [*sorted(".".join(named) for named in alone), *sorted({known.behaviour.__name__ for known in behaviours.ROUTES} - here)]
 
 
 def read() -> dict[str, dict[str, list[str]]]:

@@ -63,7 +63,7 @@ async def _answer(request: Request, cloud: Cloud) -> Response:
     line: Json = {"http": request.http, "address": f"{request.host}{request.path}", "method": "", "identity": who, "permissions": []}
     try:
         call, behaviour = route(request, cloud)
-        line |= {"method": f"{call.service}.{call.method or behaviour.__name__}", "identity": call.identity}
+        line |= {"method": f"{api_of(call)}.{call.method or behaviour.__name__}", "identity": call.identity}
         if call.description is not None:
             cloud.projects.check(call.project, call.service)
         decisions = cloud.access.decide(call)
@@ -144,6 +144,11 @@ def service_of(host: str, path: str) -> str:
         match = re.match(r"/(?:resumable/)?(?:upload/|download/|batch/)?(\w+)/", path)
         return match.group(1) if match else ""
     return service
+
+
+def api_of(call: Call) -> str:
+    """Name of the API that a call belongs to, also where a route answers it."""
+    return call.service if call.method else service_of(call.host, call.path).partition(".")[0]
 
 
 def name_of(method: discovery.Method, path: str) -> str:

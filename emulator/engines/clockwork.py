@@ -7,6 +7,7 @@ anything else; one time of a resource never fires twice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -141,10 +142,10 @@ class Clockwork:
             self._changed.clear()
             waiting = self._ticks()
             pause = (waiting[0].due - datetime.now(UTC)).total_seconds() if waiting else LONGEST_SLEEP_SECONDS
-            try:
-                await asyncio.wait_for(self._changed.wait(), min(max(pause, 0.0), LONGEST_SLEEP_SECONDS))
-            except TimeoutError:
-                continue
+            # Not wait_for, which can lose a cancellation that comes in the moment of the event.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(max(pause, 0.0), LONGEST_SLEEP_SECONDS)):
+                    await self._changed.wait()
 
     async def _close(self) -> None:
         for task in self._tasks:
