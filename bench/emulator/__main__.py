@@ -6,7 +6,7 @@ import json
 import os
 import sys
 
-PARTS = ("protocol", "storage", "pipelines")
+PARTS = ("protocol", "storage", "pipelines", "bigquery")
 
 
 def main() -> None:

@@ -210,11 +210,11 @@ def on(service: str, *methods: str) -> Callable[[Behaviour], Behaviour]:
     return register
 
 
-def refuses(service: str, *methods: str) -> None:
-    """These methods are not emulated, although the generic rule knows their verbs."""
+def refuses(service: str, *methods: str, because: str = "") -> None:
+    """These methods are not emulated, although the generic rule knows their verbs; `because` says more to whoever calls them."""
 
     async def refuse(call: Call, cloud: Cloud) -> Json:
-        raise not_emulated(f"{call.service}.{call.method}")
+        raise Refusal(400, "", because) if because else not_emulated(f"{call.service}.{call.method}")
 
     on(service, *methods)(refuse)
     REFUSED.update((service, method) for method in methods)

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from emulator import validation
-from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, not_emulated, on
+from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, on, refuses
 from emulator.engines.bigquery.names import parts
 from emulator.engines.bigquery.rows import Unfit, accepted
 from emulator.projects import project_number
@@ -206,10 +206,8 @@ async def insert_all(call: Call, cloud: Cloud) -> Json:
     return {"kind": "bigquery#tableDataInsertAllResponse", **({"insertErrors": errors} if errors else {})}
 
 
-@on("bigquery", "rowAccessPolicies.insert", "rowAccessPolicies.update", "rowAccessPolicies.delete", "rowAccessPolicies.batchDelete")
-async def row_access(call: Call, cloud: Cloud) -> Json:
-    """A policy that nobody held queries to would show rows that Google hides."""
-    raise not_emulated("Row-level access")
+# A policy that nobody held queries to would show rows that Google hides.
+refuses("bigquery", *(f"rowAccessPolicies.{verb}" for verb in ("insert", "update", "delete", "batchDelete")))
 
 
 @on("bigquery", "projects.getServiceAccount")

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from emulator.behaviours import Call, Json, Refusal, at_start, completes, not_emulated, on
+from emulator.behaviours import Call, Json, Refusal, at_start, completes, not_emulated, on, refuses
 from emulator.engines.datasets import exports
 from emulator.engines.datasets.formats import format_of
 from emulator.engines.datasets.items import ITEMS, TOGETHER, Import, Importing, annotations_of, select
@@ -214,10 +214,8 @@ def _page(call: Call, cloud: Cloud, place: str, column: str, longest: int, chose
     return {**({column: shown} if shown else {}), **more}
 
 
-@on("aiplatform", f"{DATASETS}.datasetVersions.create", f"{DATASETS}.datasetVersions.restore")
-async def refuse(call: Call, cloud: Cloud) -> Json:
-    """A version that holds nothing must not look like one."""
-    raise not_emulated(f"{call.service}.{call.method}")
+# A version that holds nothing must not look like one.
+refuses("aiplatform", f"{DATASETS}.datasetVersions.create", f"{DATASETS}.datasetVersions.restore")
 
 
 @at_start

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from emulator.behaviours import Call, Json, Refusal, Response, at_start, on
+from emulator.behaviours import Call, Json, Refusal, Response, at_start, on, refuses
 from emulator.behaviours.gemini import GENERATION, generated, kind_of, last, streamed, tokens_of
 from emulator.behaviours.models import TUNED, VERSIONS, is_generative
 from emulator.clock import etag, now, number
@@ -188,14 +188,12 @@ async def cancel(call: Call, cloud: Cloud) -> Json:
     return {}
 
 
-@on("aiplatform", f"{JOBS}.rebaseTunedModel")
-async def rebase(call: Call, cloud: Cloud) -> Json:
-    """A head knows nothing of a base model that could be exchanged."""
-    message = (
-        "A tuned model of the local Google Cloud is a head on one encoder, which no base model changes. Nothing was started. "
-        "Create a tuning job with the other baseModel."
-    )
-    raise Refusal(400, "", message)
+refuses(
+    "aiplatform",
+    f"{JOBS}.rebaseTunedModel",
+    because="A tuned model of the local Google Cloud is a head on one encoder, which no base model changes. Nothing was started. "
+    "Create a tuning job with the other baseModel.",
+)
 
 
 @at_start

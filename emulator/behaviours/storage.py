@@ -11,7 +11,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from emulator.behaviours import BLOCK, Call, Json, Refusal, Response, not_emulated, on
+from emulator.behaviours import BLOCK, Call, Json, Refusal, Response, not_emulated, on, refuses
 from emulator.engines import globs, retention
 from emulator.engines.content import blocks
 from emulator.engines.generations import SOFT
@@ -109,12 +109,7 @@ def _page(items: list[Json], prefixes: list[str], token: str) -> Json:
     return page | ({"nextPageToken": token} if token else {})
 
 
-@on("storage", "objects.insert")
-async def insert_object(call: Call, cloud: Cloud) -> Json:
-    """Metadata alone makes no object."""
-    raise Refusal(
-        400, "INVALID_ARGUMENT", "An object is made by its content: send the request to /upload/storage/v1/….", reason="wrongUrlForUpload"
-    )
+refuses("storage", "objects.insert", because="Metadata alone makes no object: send it with its content to /upload/storage/v1/….")
 
 
 @on("storage", "objects.get")
