@@ -36,6 +36,7 @@ def secret(place: Place) -> Iterator[tuple[Any, str]]:
 @calls(
     "secretmanager.projects.secrets.create", "secretmanager.projects.secrets.addVersion", "secretmanager.projects.secrets.versions.access",
     "secretmanager.projects.secrets.versions.disable", "secretmanager.projects.secrets.versions.destroy",
+    "secretmanager.projects.secrets.versions.list",
 )  # fmt: skip
 def test_versions_of_a_secret_are_numbered_disabled_and_destroyed(place: Place, secret: tuple[Any, str]) -> None:
     """`latest` is the newest version; one that is disabled or destroyed is not to be had: FAILED_PRECONDITION.
@@ -59,7 +60,8 @@ def test_versions_of_a_secret_are_numbered_disabled_and_destroyed(place: Place, 
         versions.access(name=f"{name}/versions/2").execute()
     assert disabled.value.status_code == 400
     assert versions.destroy(name=f"{name}/versions/1", body={}).execute()["state"] == "DESTROYED"
-    assert {version["state"] for version in versions.list(parent=name).execute()["versions"]} == {"DISABLED", "DESTROYED"}
+    # The newest comes first.
+    assert [version["state"] for version in versions.list(parent=name).execute()["versions"]] == ["DISABLED", "DESTROYED"]
 
 
 @calls("secretmanager.projects.secrets.setIamPolicy", "secretmanager.projects.secrets.getIamPolicy", "secretmanager.projects.secrets.patch")
