@@ -18,6 +18,8 @@ from emulator.store import full_message, is_full
 
 SIGNATURES = re.compile(r"x-goog-|googleaccessid$|signature$|expires$", re.I)
 REGION = re.compile(r"^[a-z]+-[a-z]+\d-")
+PARTIAL = {"update", "mutateDeployedModel"}
+"""Methods that change what their body names, and leave the rest as it is."""
 RAW = {"rawPredict", "streamRawPredict"}
 """Methods whose body is the model server's own, whatever the document says."""
 REQUESTS = "requests"
@@ -121,7 +123,7 @@ def route(request: Request, cloud: Cloud) -> tuple[Call, behaviours.Behaviour]:
     query = validation.query(method, {key: values for key, values in query.items() if not SIGNATURES.match(key)})
     body: Json = {}
     if method.request and method.verb not in RAW:
-        body = validation.body(method, validation.parsed(request.body), partial=request.http == "PATCH" or method.verb == "update")
+        body = validation.body(method, validation.parsed(request.body), partial=request.http == "PATCH" or method.verb in PARTIAL)
     name = cloud.projects.by_id(name_of(method, path))
     call = Call(
         service, method.document.version, method.id, request.http, request.host, request.path, name, params, query, body, request.body,

@@ -11,7 +11,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from emulator.access.permissions import Need
-from emulator.behaviours import Behaviour, Call, Json, Refusal, Response, route
+from emulator.behaviours import Behaviour, Call, Json, Refusal, Response, completes, route
 from emulator.engines.containers import digest_of, digest_of_file
 
 if TYPE_CHECKING:
@@ -20,9 +20,20 @@ if TYPE_CHECKING:
 HOST = r"[a-z]+-[a-z]+\d+-docker\.pkg\.dev"
 IMAGE = r"/v2/(?P<project>[^/]+)/(?P<repository>[^/]+)/(?P<image>.+)"
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+REPOSITORY_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+"""https://cloud.google.com/artifact-registry/docs/repositories/create-repos"""
 READ, WRITE = "artifactregistry.repositories.downloadArtifacts", "artifactregistry.repositories.uploadArtifacts"
 VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
 CODES = {401: "UNAUTHORIZED", 403: "DENIED", 404: "NAME_UNKNOWN"}
+
+
+@completes("artifactregistry", "Repository")
+def named(call: Call, cloud: Cloud, name: str, repository: Json) -> None:
+    """What may be the id of a repository."""
+    id_ = name.rpartition("/")[2]
+    if not REPOSITORY_ID.fullmatch(id_):
+        message = f"{id_[:80]!r} is no id of a repository. Nothing was made. Use small letters, digits and dashes, from a letter on."
+        raise Refusal(400, "INVALID_ARGUMENT", message)
 
 
 class Fault(Exception):

@@ -117,9 +117,15 @@ async def mutate(call: Call, cloud: Cloud) -> Json:
     """Changes the resources of a deployed model, as far as this API lets them be changed."""
     name = call.name
     endpoint = cloud.resources.load(call, name)
-    changes = call.body["deployedModel"]
-    deployed = deployed_of(endpoint, changes["id"])
-    deployed |= {key: changes[key] for key in ("dedicatedResources", "disableContainerLogging", "enableAccessLogging") if key in changes}
+    changes = call.body.get("deployedModel", {})
+    deployed = deployed_of(endpoint, changes.get("id", ""))
+    deployed |= {key: changes[key] for key in ("disableContainerLogging", "enableAccessLogging") if key in changes}
+    # How many replicas there are may change, and not what machines they are.
+    resources = {**deployed.get("dedicatedResources", {}), **changes.get("dedicatedResources", {})}
+    if "machineSpec" in deployed.get("dedicatedResources", {}):
+        resources["machineSpec"] = deployed["dedicatedResources"]["machineSpec"]
+    if resources:
+        deployed["dedicatedResources"] = resources
     cloud.store.of("aiplatform").put(name, "Endpoint", {**endpoint, "updateTime": now()})
     return cloud.operations.done(
         call, {"deployedModel": deployed}, "MutateDeployedModelResponse", metadata_type="MutateDeployedModelOperationMetadata"

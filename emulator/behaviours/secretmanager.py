@@ -56,6 +56,13 @@ def complete(call: Call, cloud: Cloud, name: str, secret: Json) -> None:
         cloud.clockwork.wake()
 
 
+@on(SERVICE, *(f"{secrets}.versions.list" for secrets in SECRETS))
+async def list_versions(call: Call, cloud: Cloud) -> Json:
+    """The newest version comes first."""
+    rows = cloud.store.of(SERVICE).list(call.name)
+    return cloud.resources.list(call, sorted(rows, key=lambda row: int(row["name"].rpartition("/")[2]), reverse=True))
+
+
 @on(SERVICE, *(f"{secrets}.delete" for secrets in SECRETS))
 async def delete(call: Call, cloud: Cloud) -> Json:
     """What a secret's versions held goes with it."""

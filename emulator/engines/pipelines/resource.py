@@ -66,7 +66,11 @@ def record(run: Run, task: Task, metadata: Metadata) -> None:
                 names.append(artifact["name"])
                 events.append({"artifact": artifact["name"], "type": way})
         metadata.link(execution["name"], events)
-    metadata.add(contexts(run.job)[1], names)
+    pipeline, own = contexts(run.job)
+    metadata.add(own, names)
+    if task is run.root:
+        # The SDK lists the runs of a pipeline by it: https://cloud.google.com/vertex-ai/docs/pipelines/compare-runs
+        metadata.add(pipeline, [execution["name"]])
 
 
 def _detail(job: Job, task: Task) -> Json:

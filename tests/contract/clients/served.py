@@ -11,6 +11,7 @@ LOG = "requests"
 ROUTES = (
     (re.compile(r"(POST|PUT) \S+/upload/storage/v1/b/[^/]+/o"), "storage.objects.insert"),
     (re.compile(r"(GET|HEAD) storage\.googleapis\.com/(?!storage/|batch)[^/]+/.+"), "storage.objects.get"),
+    (re.compile(r"(POST|PUT) storage\.googleapis\.com/(?!storage/|batch)[^/]+/.+"), "storage.objects.insert"),
     (re.compile(r"(POST|PUT) \S+/upload/bigquery/v2/projects/[^/]+/jobs"), "bigquery.jobs.insert"),
     (re.compile(r"POST \S+\.prediction\.vertexai\.goog/\S+:(\w+)"), r"aiplatform.projects.locations.endpoints.\1"),
     (re.compile(r"POST generativelanguage\.googleapis\.com/\S+:(\w+)"), r"generativelanguage.models.\1"),

@@ -231,3 +231,21 @@ def test_a_fault_in_a_query_is_a_bad_request(client: Any) -> None:
     with pytest.raises(exceptions.BadRequest) as caught:
         client.query_and_wait("SELECT nothing FROM UNNEST([1]) AS n")
     assert caught.value.errors[0]["reason"] == "invalidQuery"
+
+
+@calls("bigquery.jobs.list", "bigquery.jobs.cancel", "bigquery.jobs.delete", "bigquery.projects.getServiceAccount")
+def test_jobs_are_listed_cancelled_and_forgotten(place: Place, client: Any) -> None:
+    """A job that has ended stays as it is when it is cancelled.
+
+    https://cloud.google.com/bigquery/docs/managing-jobs
+    """
+    from google.api_core import exceptions
+
+    job = client.query("SELECT 1", job_id=place.name("listed"))
+    job.result()
+    assert place.name("listed") in [found.job_id for found in client.list_jobs(max_results=50)]
+    assert client.cancel_job(job.job_id, location=job.location).state == "DONE"
+    client.delete_job_metadata(job.job_id, location=job.location)
+    with pytest.raises(exceptions.NotFound):
+        client.get_job(job.job_id, location=job.location)
+    assert client.get_service_account_email().endswith("gserviceaccount.com")

@@ -91,3 +91,35 @@ def test_a_dedicated_endpoint_answers_at_a_host_of_its_own(vertex: Any, place: P
     finally:
         endpoint.delete(force=True)
         model.delete()
+
+
+@calls(f"{ENDPOINTS}.mutateDeployedModel", "aiplatform.projects.locations.deploymentResourcePools.create")
+@pytest.mark.timeout(7200)
+def test_a_deployed_model_is_given_more_replicas(vertex: Any, place: Place, bucket: Any) -> None:
+    """https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.endpoints/mutateDeployedModel"""
+    from google.cloud import aiplatform_v1
+
+    bucket.blob("endpoints/artifact/weights").upload_from_string("weights")
+    options = {"api_endpoint": f"{place.region}-aiplatform.googleapis.com"}
+    pools = aiplatform_v1.DeploymentResourcePoolServiceClient(client_options=options)
+    pool = {"dedicated_resources": {"machine_spec": {"machine_type": MACHINE}, "min_replica_count": 1}}
+    made = pools.create_deployment_resource_pool(
+        parent=place.location, deployment_resource_pool=pool, deployment_resource_pool_id=place.name("pool")
+    ).result(timeout=3600)
+    pools.delete_deployment_resource_pool(name=made.name).result(timeout=3600)
+    model = upload(vertex, place, 2.0)
+    endpoint = vertex.Endpoint.create(display_name=place.name("mutated"), labels=dict(place.labels))
+    try:
+        endpoint.deploy(model, machine_type=MACHINE, traffic_percentage=100, max_replica_count=1)
+        [deployed] = endpoint.list_models()
+        client = aiplatform_v1.EndpointServiceClient(client_options=options)
+        change = {"id": deployed.id, "dedicated_resources": {"min_replica_count": 1, "max_replica_count": 2}}
+        client.mutate_deployed_model(
+            endpoint=endpoint.resource_name, deployed_model=change, update_mask={"paths": ["dedicated_resources.max_replica_count"]}
+        ).result(timeout=3600)
+        [changed] = client.get_endpoint(name=endpoint.resource_name).deployed_models
+        assert changed.dedicated_resources.max_replica_count == 2
+        assert endpoint.predict(instances=[{"x": 1}]).predictions[0]["y"] == 2.0
+    finally:
+        endpoint.delete(force=True)
+        model.delete()

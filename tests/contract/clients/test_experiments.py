@@ -102,3 +102,36 @@ def test_lineage_leads_from_rows_to_model(vertex: Any, place: Place, experiment:
         execution.delete()
         model.delete()
         rows.delete()
+
+
+@calls(f"{STORE}.contexts.queryContextLineageSubgraph", f"{STORE}.contexts.removeContextChildren", f"{STORE}.contexts.delete")
+def test_contexts_have_children_and_a_graph(place: Place, experiment: str) -> None:
+    """https://cloud.google.com/vertex-ai/docs/ml-metadata/data-model"""
+    from google.cloud import aiplatform_v1
+
+    client = aiplatform_v1.MetadataServiceClient(client_options={"api_endpoint": f"{place.region}-aiplatform.googleapis.com"})
+    store = f"{place.location}/metadataStores/default"
+
+    def made(purpose: str) -> Any:
+        context = aiplatform_v1.Context(display_name=place.name(purpose), schema_title="system.Experiment", schema_version="0.0.1")
+        return client.create_context(parent=store, context=context, context_id=place.name(purpose))
+
+    parent, child = made("parent"), made("child")
+    try:
+        client.add_context_children(context=parent.name, child_contexts=[child.name])
+        found = [
+            one.name.rpartition("/")[2] for one in client.list_contexts({"parent": store, "filter": f'parent_contexts:"{parent.name}"'})
+        ]
+        assert found == [place.name("child")]
+        client.remove_context_children({"context": parent.name, "child_contexts": [child.name]})
+        assert list(client.get_context(name=child.name).parent_contexts) == []
+        artifact = client.create_artifact(
+            parent=store, artifact={"display_name": place.name("in-graph"), "schema_title": "system.Dataset", "schema_version": "0.0.1"}
+        )
+        client.add_context_artifacts_and_executions(context=parent.name, artifacts=[artifact.name])
+        graph = client.query_context_lineage_subgraph(context=parent.name)
+        assert [one.display_name for one in graph.artifacts] == [place.name("in-graph")]
+        client.delete_artifact(name=artifact.name).result(timeout=300)
+    finally:
+        for context in (child, parent):
+            client.delete_context({"name": context.name, "force": True}).result(timeout=300)

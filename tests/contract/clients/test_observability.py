@@ -163,3 +163,20 @@ def test_sinks_and_metrics_are_described(place: Place) -> None:
         metric.delete()
         sink.delete()
     assert not sink.exists()
+
+
+@calls("logging.projects.logs.list")
+@pytest.mark.timeout(300)
+def test_logs_are_listed(place: Place) -> None:
+    """https://cloud.google.com/logging/docs/reference/v2/rest/v2/projects.logs/list"""
+    from google.cloud import logging
+    from googleapiclient import discovery
+
+    logger = logging.Client().logger(place.name("listed"))
+    logger.log_text("here", severity="INFO")
+    name = f"projects/{place.project}/logs/{logger.name}"
+    logs = discovery.build("logging", "v2").projects().logs()
+    assert eventually(
+        lambda: [one for one in logs.list(parent=f"projects/{place.project}").execute().get("logNames", []) if one == name], 1
+    )
+    logger.delete()

@@ -84,6 +84,9 @@ def test_a_run_tells_each_step_with_its_artifacts(vertex: Any, place: Place, spe
         assert (cached["train"], cached["check"]) == ("SKIPPED", "SKIPPED")
         found = vertex.PipelineJob.list(filter=f'display_name="{place.name("first")}"')
         assert [one.resource_name for one in found] == [first.resource_name]
+        runs = vertex.get_pipeline_df(pipeline=place.name("training"))
+        assert set(runs["pipeline_name"]) == {place.name("training")}
+        assert set(runs["param.input:rows"]) == {3}
     finally:
         second.delete()
         first.delete()

@@ -159,3 +159,20 @@ def test_a_topic_has_a_policy_of_its_own(place: Place, publisher: Any, topic: st
     assert [(one.role, list(one.members)) for one in found.bindings] == [("roles/pubsub.viewer", [f"projectViewer:{place.project}"])]
     allowed = publisher.test_iam_permissions(request={"resource": topic, "permissions": ["pubsub.topics.publish"]})
     assert list(allowed.permissions) == ["pubsub.topics.publish"]
+
+
+@calls("pubsub.projects.snapshots.create", "pubsub.projects.subscriptions.seek", "pubsub.projects.snapshots.delete")
+def test_a_snapshot_brings_a_backlog_back(place: Place, publisher: Any, subscriber: Any, topic: str, subscription: str) -> None:
+    """https://cloud.google.com/pubsub/docs/replay-overview"""
+    publisher.publish(topic, b"kept").result(timeout=60)
+    name = subscription.replace("/subscriptions/", "/snapshots/")
+    subscriber.create_snapshot(request={"name": name, "subscription": subscription, "labels": dict(place.labels)})
+    try:
+        pull = {"subscription": subscription, "max_messages": 1}
+        [first] = subscriber.pull(request=pull).received_messages
+        subscriber.acknowledge(request={"subscription": subscription, "ack_ids": [first.ack_id]})
+        subscriber.seek(request={"subscription": subscription, "snapshot": name})
+        [again] = subscriber.pull(request=pull).received_messages
+        assert (again.message.data, again.message.message_id) == (b"kept", first.message.message_id)
+    finally:
+        subscriber.delete_snapshot(snapshot=name)

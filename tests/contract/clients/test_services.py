@@ -36,6 +36,7 @@ def secret(place: Place) -> Iterator[tuple[Any, str]]:
 @calls(
     "secretmanager.projects.secrets.create", "secretmanager.projects.secrets.addVersion", "secretmanager.projects.secrets.versions.access",
     "secretmanager.projects.secrets.versions.disable", "secretmanager.projects.secrets.versions.destroy",
+    "secretmanager.projects.secrets.versions.list",
 )  # fmt: skip
 def test_versions_of_a_secret_are_numbered_disabled_and_destroyed(place: Place, secret: tuple[Any, str]) -> None:
     """`latest` is the newest version; one that is disabled or destroyed is not to be had: FAILED_PRECONDITION.
@@ -59,7 +60,8 @@ def test_versions_of_a_secret_are_numbered_disabled_and_destroyed(place: Place, 
         versions.access(name=f"{name}/versions/2").execute()
     assert disabled.value.status_code == 400
     assert versions.destroy(name=f"{name}/versions/1", body={}).execute()["state"] == "DESTROYED"
-    assert {version["state"] for version in versions.list(parent=name).execute()["versions"]} == {"DISABLED", "DESTROYED"}
+    # The newest comes first.
+    assert [version["state"] for version in versions.list(parent=name).execute()["versions"]] == ["DISABLED", "DESTROYED"]
 
 
 @calls("secretmanager.projects.secrets.setIamPolicy", "secretmanager.projects.secrets.getIamPolicy", "secretmanager.projects.secrets.patch")
@@ -144,6 +146,9 @@ def test_a_repository_is_made_changed_and_deleted_by_operations(place: Place) ->
     with pytest.raises(HttpError) as caught:
         repositories.delete(name=f"{name}-none").execute()
     assert caught.value.status_code == 404
+    with pytest.raises(HttpError) as caught:
+        repositories.create(parent=place.location, repositoryId="Upper Case", body=body).execute()
+    assert caught.value.status_code == 400
 
 
 @calls("cloudkms.projects.locations.keyRings.cryptoKeys.encrypt", "cloudkms.projects.locations.keyRings.cryptoKeys.decrypt")
@@ -187,3 +192,78 @@ def test_the_generic_client_reaches_every_api(place: Place) -> None:
     buckets = discovery.build("storage", "v1").buckets().list(project=place.project, prefix=place.bucket).execute()
     assert place.bucket in [bucket["name"] for bucket in buckets["items"]]
     assert discovery.build("bigquery", "v2").datasets().list(projectId=place.project).execute()["kind"] == "bigquery#datasetList"
+
+
+@calls(
+    "cloudkms.projects.locations.keyRings.cryptoKeys.cryptoKeyVersions.asymmetricSign",
+    "cloudkms.projects.locations.keyRings.cryptoKeys.cryptoKeyVersions.getPublicKey",
+)
+def test_a_key_signs_what_its_public_half_verifies(place: Place) -> None:
+    """https://cloud.google.com/kms/docs/create-validate-signatures"""  # fmt: skip
+    import hashlib
+
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from googleapiclient import discovery
+    from googleapiclient.errors import HttpError
+
+    rings = discovery.build("cloudkms", "v1").projects().locations().keyRings()
+    ring = f"{place.location}/keyRings/verify"
+    template = {"algorithm": "EC_SIGN_P256_SHA256"}
+    for creating in (
+        rings.create(parent=place.location, keyRingId="verify", body={}),
+        rings.cryptoKeys().create(parent=ring, cryptoKeyId="verify-sign", body={"purpose": "ASYMMETRIC_SIGN", "versionTemplate": template}),
+    ):
+        try:
+            creating.execute()
+        except HttpError as error:
+            if error.status_code != 409:
+                raise
+    versions = rings.cryptoKeys().cryptoKeyVersions()
+    version = f"{ring}/cryptoKeys/verify-sign/cryptoKeyVersions/1"
+    digest = base64.b64encode(hashlib.sha256(b"release").digest()).decode()
+    signature = base64.b64decode(versions.asymmetricSign(name=version, body={"digest": {"sha256": digest}}).execute()["signature"])
+    public = serialization.load_pem_public_key(versions.getPublicKey(name=version).execute()["pem"].encode())
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    public.verify(signature, b"release", ec.ECDSA(hashes.SHA256()))
+
+
+@calls("cloudresourcemanager.projects.search", "serviceusage.services.list", "serviceusage.services.get")
+def test_projects_and_their_services_are_found(place: Place) -> None:
+    """https://cloud.google.com/resource-manager/reference/rest/v3/projects/search, https://cloud.google.com/service-usage/docs/list-services"""
+    from googleapiclient import discovery
+
+    projects = discovery.build("cloudresourcemanager", "v3").projects().search(query=f"id:{place.project}").execute()["projects"]
+    assert place.project in [project["projectId"] for project in projects]
+    services = discovery.build("serviceusage", "v1").services()
+    parent = f"projects/{place.project}"
+    listed = services.list(parent=parent, filter="state:ENABLED").execute().get("services", [])
+    assert all(service["state"] == "ENABLED" for service in listed)
+    assert services.get(name=f"{parent}/services/storage.googleapis.com").execute()["state"] in {"ENABLED", "DISABLED"}
+
+
+@calls(
+    "iam.projects.serviceAccounts.create",
+    "iam.projects.serviceAccounts.keys.create",
+    "iam.projects.serviceAccounts.disable",
+    "iam.projects.serviceAccounts.get",
+)
+def test_a_service_account_has_keys_and_is_switched_off(place: Place) -> None:
+    """https://cloud.google.com/iam/docs/keys-create-delete, https://cloud.google.com/iam/docs/service-accounts-disable-enable"""
+    import json
+
+    from googleapiclient import discovery
+
+    accounts = discovery.build("iam", "v1").projects().serviceAccounts()
+    body = {"accountId": place.name("keys")[:30], "serviceAccount": {"displayName": "keys"}}
+    account = accounts.create(name=f"projects/{place.project}", body=body).execute()
+    try:
+        key = accounts.keys().create(name=account["name"], body={}).execute()
+        written = json.loads(base64.b64decode(key["privateKeyData"]))
+        assert (written["type"], written["client_email"]) == ("service_account", account["email"])
+        accounts.disable(name=account["name"], body={}).execute()
+        assert accounts.get(name=account["name"]).execute()["disabled"]
+        accounts.enable(name=account["name"], body={}).execute()
+        assert not accounts.get(name=account["name"]).execute().get("disabled", False)
+    finally:
+        accounts.delete(name=account["name"]).execute()

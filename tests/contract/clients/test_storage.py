@@ -220,3 +220,51 @@ def test_a_glob_lists_what_it_matches(bucket: Any) -> None:
         bucket.blob(f"storage/glob/{name}").upload_from_string("x")
     globbed = bucket.list_blobs(match_glob="storage/glob/**.txt")
     assert [blob.name.removeprefix("storage/glob/") for blob in globbed] == ["a.txt", "b/1.txt", "c/d/3.txt"]
+
+
+@calls("storage.objects.move", "storage.objects.get")
+def test_an_object_is_moved_in_one_step(bucket: Any) -> None:
+    """https://cloud.google.com/storage/docs/json_api/v1/objects/move"""
+    blob = bucket.blob("storage/moving/a.txt")
+    blob.upload_from_string("moved")
+    moved = bucket.move_blob(blob, "storage/moving/b.txt")
+    assert moved.download_as_text() == "moved"
+    assert not blob.exists()
+
+
+@calls("storage.objects.restore", "storage.objects.list")
+def test_what_was_deleted_softly_is_restored(place: Place) -> None:
+    """https://cloud.google.com/storage/docs/use-soft-deleted-objects"""
+    from google.cloud import storage
+
+    bucket = storage.Client().bucket(f"{place.bucket}-soft")
+    bucket.labels = dict(place.labels)
+    bucket.soft_delete_policy.retention_duration_seconds = 7 * 24 * 3600
+    bucket.create(location=place.region)
+    try:
+        blob = bucket.blob("a.txt")
+        blob.upload_from_string("back")
+        generation = blob.generation
+        blob.delete()
+        assert list(bucket.list_blobs()) == []
+        [deleted] = bucket.list_blobs(soft_deleted=True)
+        assert (deleted.name, deleted.generation) == ("a.txt", generation)
+        assert bucket.restore_blob("a.txt", generation=generation).download_as_text() == "back"
+    finally:
+        bucket.delete(force=True)
+
+
+@calls("storage.objects.insert", "storage.objects.get")
+def test_a_large_file_is_uploaded_in_parts_at_once(bucket: Any, tmp_path: Path) -> None:
+    """Parts go by the XML API and are joined at the end; each but the last has 5 MiB or more.
+
+    https://cloud.google.com/storage/docs/multipart-uploads
+    """
+    from google.cloud.storage import transfer_manager
+
+    content = bytes(range(256)) * 4096 * 12
+    (tmp_path / "large").write_bytes(content)
+    blob = bucket.blob("storage/parts-up.bin")
+    transfer_manager.upload_chunks_concurrently(str(tmp_path / "large"), blob, chunk_size=5 * 2**20, max_workers=2, worker_type="thread")
+    blob.reload()
+    assert (blob.size, blob.download_as_bytes() == content) == (len(content), True)
