@@ -1,4 +1,4 @@
-"""Cloud KMS keys that encrypt, and keys that authenticate: AES-256-GCM and HMAC with a secret a version, which never leaves.
+"""Cloud KMS keys that encrypt: AES-256-GCM with a secret a version, which never leaves.
 
 A ciphertext says which version made it, and holds only for the key that it was made with.
 https://cloud.google.com/kms/docs/encrypt-decrypt
@@ -7,14 +7,12 @@ https://cloud.google.com/kms/docs/encrypt-decrypt
 from __future__ import annotations
 
 import base64
-import hmac
 import os
-import re
 import struct
 from typing import TYPE_CHECKING
 
 from emulator.behaviours import Call, Json, Refusal, on
-from emulator.behaviours.kms import KEYS, MATERIAL, SYMMETRIC, VERSIONS, check_enabled
+from emulator.behaviours.kms import KEYS, MATERIAL, SYMMETRIC, check_enabled
 from emulator.engines.integrity import received, sent
 
 if TYPE_CHECKING:
@@ -26,7 +24,6 @@ HEADER = struct.Struct(">BI12s")
 """What a ciphertext begins with: its format, the number of its version, and its nonce."""
 FORMAT = 1
 TAG_BYTES = 16
-HMAC = re.compile(r"HMAC_(SHA1|SHA224|SHA256|SHA384|SHA512)")
 
 
 @on("cloudkms", f"{KEYS}.encrypt")
@@ -44,7 +41,7 @@ async def encrypt(call: Call, cloud: Cloud) -> Json:
     plaintext, checked = received(call.body, "plaintext", LIMIT)
     additional, additional_checked = received(call.body, "additionalAuthenticatedData", LIMIT)
     head = HEADER.pack(FORMAT, int(name.rpartition("/")[2]), os.urandom(12))
-    ciphertext = head + AESGCM(_secret(cloud, name, 32)).encrypt(head[-12:], plaintext, _bound(name, additional))
+    ciphertext = head + AESGCM(_secret(cloud, name)).encrypt(head[-12:], plaintext, _bound(name, additional))
     return {
         "name": name,
         **sent("ciphertext", ciphertext),
@@ -72,47 +69,11 @@ async def decrypt(call: Call, cloud: Cloud) -> Json:
         raise wrong
     version = _usable(call, cloud, name)
     try:
-        plaintext = AESGCM(_secret(cloud, name, 32)).decrypt(nonce, ciphertext[HEADER.size :], _bound(name, additional))
+        plaintext = AESGCM(_secret(cloud, name)).decrypt(nonce, ciphertext[HEADER.size :], _bound(name, additional))
     except InvalidTag:
         raise wrong from None
     used = key.get("primary", {}).get("name") == name
     return {**sent("plaintext", plaintext), "usedPrimary": used, "protectionLevel": version["protectionLevel"]}
-
-
-@on("cloudkms", f"{VERSIONS}.macSign")
-async def mac_sign(call: Call, cloud: Cloud) -> Json:
-    """The authentication code of some data."""
-    version, checked, mac = _mac(call, cloud)
-    return {"name": call.name, **sent("mac", mac), "verifiedDataCrc32c": checked, "protectionLevel": version["protectionLevel"]}
-
-
-@on("cloudkms", f"{VERSIONS}.macVerify")
-async def mac_verify(call: Call, cloud: Cloud) -> Json:
-    """Whether an authentication code is that of the data."""
-    version, checked, mac = _mac(call, cloud)
-    claimed, mac_checked = received(call.body, "mac", 64)
-    success = hmac.compare_digest(claimed, mac)
-    return {
-        "name": call.name,
-        "success": success,
-        "verifiedDataCrc32c": checked,
-        "verifiedMacCrc32c": mac_checked,
-        "verifiedSuccessIntegrity": success,
-        "protectionLevel": version["protectionLevel"],
-    }
-
-
-def _mac(call: Call, cloud: Cloud) -> tuple[Json, bool, bytes]:
-    """The version, whether the data came with its checksum, and the code."""
-    version = cloud.resources.load(call)
-    algorithm = HMAC.fullmatch(version["algorithm"])
-    if algorithm is None:
-        raise Refusal(400, "FAILED_PRECONDITION", f"{call.name} has the algorithm {version['algorithm']}, which makes no MAC.")
-    check_enabled(version)
-    data, checked = received(call.body, "data", LIMIT)
-    hashed = algorithm[1].lower()
-    size = hmac.new(b"", b"", hashed).digest_size
-    return version, checked, hmac.digest(_secret(cloud, call.name, size), data, hashed)
 
 
 def _usable(call: Call, cloud: Cloud, name: str) -> Json:
@@ -128,8 +89,8 @@ def _bound(version: str, additional: bytes) -> bytes:
     return version.encode() + b"\0" + additional
 
 
-def _secret(cloud: Cloud, version: str, size: int) -> bytes:
+def _secret(cloud: Cloud, version: str) -> bytes:
     """The secret of a version, made when it is first used."""
     kept = cloud.store.of(MATERIAL)
-    found = kept.get(version) or kept.put(version, "Material", {"secret": base64.b64encode(os.urandom(size)).decode()})
+    found = kept.get(version) or kept.put(version, "Material", {"secret": base64.b64encode(os.urandom(32)).decode()})
     return base64.b64decode(found["secret"])

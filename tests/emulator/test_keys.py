@@ -186,17 +186,6 @@ def test_a_rotation_or_a_destruction_that_could_not_be_is_refused(local: Local, 
     assert refused(local, "POST", f"{RINGS}/ring/cryptoKeys?cryptoKeyId=never", fields)[:2] == (400, "INVALID_ARGUMENT")
 
 
-def test_a_code_authenticates_its_data_and_no_other(local: Local) -> None:
-    key = key_of(local, purpose="MAC", versionTemplate={"algorithm": "HMAC_SHA256", "protectionLevel": "SOFTWARE"})
-    version, data = f"{key}/cryptoKeyVersions/1", {"data": encoded(b"an order")}
-    signed = asked(local, "POST", f"{version}:macSign", data)
-    assert (len(base64.b64decode(signed["mac"])), signed["macCrc32c"]) == (32, checksum(base64.b64decode(signed["mac"])))
-    assert asked(local, "POST", f"{version}:macVerify", {**data, "mac": signed["mac"]})["success"] is True
-    assert asked(local, "POST", f"{version}:macVerify", {"data": encoded(b"another"), "mac": signed["mac"]})["success"] is False
-    assert refused(local, "POST", f"{version}:asymmetricSign", {"digest": {"sha256": "YQ=="}})[1] == "FAILED_PRECONDITION"
-    assert refused(local, "POST", f"{version.replace('1', '9')}:macSign", data)[0] == 404
-
-
 # Secrets
 
 
