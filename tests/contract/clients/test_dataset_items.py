@@ -49,3 +49,28 @@ def test_pictures_are_imported_with_their_labels_and_exported(vertex: Any, place
         ]  # fmt: skip
     finally:
         dataset.delete()
+
+
+@pytest.mark.calls(f"{DATASETS}.searchDataItems", f"{DATASETS}.dataItems.annotations.list")
+@pytest.mark.timeout(3600)
+def test_texts_are_searched_with_their_annotations(vertex: Any, place: Place, bucket: Any) -> None:
+    """https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.datasets/searchDataItems"""
+    from google.cloud import aiplatform_v1
+
+    for number, text in enumerate(("It rains.", "She sings.")):
+        bucket.blob(f"items/{number}.txt").upload_from_string(text, content_type="text/plain")
+    rows = [f"{place.uri(f'items/{number}.txt')},{label}" for number, label in enumerate(("weather", "music"))]
+    bucket.blob("items/texts.csv").upload_from_string("\n".join(rows))
+    dataset = vertex.TextDataset.create(
+        display_name=place.name("texts"),
+        gcs_source=place.uri("items/texts.csv"),
+        import_schema_uri=vertex.schema.dataset.ioformat.text.single_label_classification,
+        labels=dict(place.labels),
+    )
+    try:
+        client = aiplatform_v1.DatasetServiceClient(client_options={"api_endpoint": f"{place.region}-aiplatform.googleapis.com"})
+        items = list(client.list_data_items(parent=dataset.resource_name))
+        assert [len(list(client.list_annotations(parent=item.name))) for item in items] == [1, 1]
+        assert len(list(client.search_data_items({"dataset": dataset.resource_name}))) == 2
+    finally:
+        dataset.delete()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,3 +119,56 @@ def test_trials_are_measured_where_the_parameters_may_lie(vertex: Any, place: Pl
             assert trial.final_measurement.metrics[0].value == pytest.approx(abs(values["units"] - 6) + values["rate"])
     finally:
         job.delete()
+
+
+@calls(f"{PIPELINES}.cancel", f"{TUNING}.cancel")
+@pytest.mark.timeout(3600)
+def test_what_trains_is_cancelled(vertex: Any, place: Place) -> None:
+    """https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.hyperparameterTuningJobs/cancel"""
+    from google.cloud import aiplatform_v1
+    from google.cloud.aiplatform import hyperparameter_tuning as hpt
+
+    options = {"api_endpoint": f"{place.region}-aiplatform.googleapis.com"}
+    sleeping = {
+        "machine_spec": {"machine_type": "n1-standard-4"}, "replica_count": 1,
+        "container_spec": {"image_uri": place.image, "command": ["sh", "-c", "sleep 3600"]},
+    }  # fmt: skip
+    tuning = vertex.HyperparameterTuningJob(
+        display_name=place.name("endless"),
+        custom_job=vertex.CustomJob(display_name=place.name("endless"), worker_pool_specs=[sleeping]),
+        metric_spec={"loss": "minimize"},
+        parameter_spec={"rate": hpt.DoubleParameterSpec(min=0.1, max=1, scale="linear")},
+        max_trial_count=2,
+        parallel_trial_count=1,
+        labels=dict(place.labels),
+    )
+    tuning.run(sync=False)
+    tuning.wait_for_resource_creation()
+    pipelines = aiplatform_v1.PipelineServiceClient(client_options=options)
+    inputs = {"workerPoolSpecs": [{
+        "machineSpec": {"machineType": "n1-standard-4"}, "replicaCount": 1,
+        "containerSpec": {"imageUri": place.image, "command": ["sh", "-c", "sleep 3600"]},
+    }]}  # fmt: skip
+    training = pipelines.create_training_pipeline(
+        parent=place.location,
+        training_pipeline=aiplatform_v1.TrainingPipeline.from_json(
+            json.dumps({
+                "displayName": place.name("endless"), "labels": dict(place.labels), "trainingTaskInputs": inputs,
+                "trainingTaskDefinition": "gs://google-cloud-aiplatform/schema/trainingjob/definition/custom_task_1.0.0.yaml",
+            })
+        ),
+    )  # fmt: skip
+    try:
+        tuning.cancel()
+        pipelines.cancel_training_pipeline(name=training.name)
+        deadline = time.monotonic() + 900
+        states = ["", ""]
+        while states != ["PIPELINE_STATE_CANCELLED", "JOB_STATE_CANCELLED"] and time.monotonic() < deadline:
+            states = [pipelines.get_training_pipeline(name=training.name).state.name, tuning.state.name]
+            time.sleep(0.2)
+        assert states == ["PIPELINE_STATE_CANCELLED", "JOB_STATE_CANCELLED"]
+    finally:
+        pipelines.delete_training_pipeline(name=training.name).result(timeout=600)
+        with pytest.raises(RuntimeError, match="cancel"):
+            tuning.wait()
+        vertex.HyperparameterTuningJob.get(tuning.resource_name).delete()
