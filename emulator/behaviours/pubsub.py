@@ -174,11 +174,12 @@ async def snapshots_of(call: Call, cloud: Cloud) -> Json:
 
 @on("pubsub", "projects.topics.subscriptions.list")
 async def subscriptions_of(call: Call, cloud: Cloud) -> Json:
-    """Names of the subscriptions of a topic."""
+    """Names of the subscriptions of a topic; one that was detached is none of them."""
     topic = call.name.removesuffix("/subscriptions")
     cloud.resources.load(call, topic)
     rows = cloud.store.of("pubsub").items(kind="Subscription")
-    return {"subscriptions": [name for name, row in rows if cloud.projects.by_id(row.get("topic", "")) == topic]}
+    attached = [name for name, row in rows if cloud.projects.by_id(row.get("topic", "")) == topic and not row.get("detached")]
+    return {"subscriptions": attached}
 
 
 @on("pubsub", "projects.subscriptions.detach")

@@ -57,6 +57,7 @@ def test_a_service_account_gets_an_identity_token(place: Place) -> None:
 @calls(
     "iam.projects.serviceAccounts.create",
     "iamcredentials.projects.serviceAccounts.generateAccessToken",
+    "iamcredentials.projects.serviceAccounts.generateIdToken",
     "iam.projects.serviceAccounts.delete",
 )
 def test_the_identity_of_a_service_account_is_borrowed(place: Place) -> None:
@@ -67,7 +68,7 @@ def test_the_identity_of_a_service_account_is_borrowed(place: Place) -> None:
     import time
 
     import google.auth
-    from google.auth import impersonated_credentials
+    from google.auth import impersonated_credentials, jwt
     from google.auth.exceptions import RefreshError
     from google.auth.transport.requests import AuthorizedSession, Request
     from googleapiclient import discovery
@@ -92,5 +93,9 @@ def test_the_identity_of_a_service_account_is_borrowed(place: Place) -> None:
                 time.sleep(10 if attempt < 11 else 0)
         answer = AuthorizedSession(borrowed).get("https://www.googleapis.com/oauth2/v3/userinfo", timeout=60)
         assert (borrowed.valid, answer.json().get("email", account["email"])) == (True, account["email"])
+        token = impersonated_credentials.IDTokenCredentials(borrowed, target_audience="https://service.example.com", include_email=True)
+        token.refresh(Request())
+        claims = jwt.decode(token.token, verify=False)
+        assert (claims["aud"], claims["email"]) == ("https://service.example.com", account["email"])
     finally:
         accounts.delete(name=account["name"]).execute()

@@ -27,7 +27,10 @@ def eventually(found: Callable[[], list[Any]], count: int) -> list[Any]:
     return there
 
 
-@calls("monitoring.projects.metricDescriptors.create", "monitoring.projects.timeSeries.create", "monitoring.projects.timeSeries.list")
+@calls(
+    "monitoring.projects.metricDescriptors.create", "monitoring.projects.metricDescriptors.list",
+    "monitoring.projects.timeSeries.create", "monitoring.projects.timeSeries.list",
+)  # fmt: skip
 @pytest.mark.timeout(300)
 def test_a_custom_metric_is_written_and_read(place: Place) -> None:
     """https://cloud.google.com/monitoring/custom-metrics/creating-metrics"""
@@ -40,6 +43,10 @@ def test_a_custom_metric_is_written_and_read(place: Place) -> None:
         metric_descriptor={"type": kind, "metric_kind": "GAUGE", "value_type": "DOUBLE", "description": "share of right answers"},
     )
     try:
+        [described] = eventually(
+            lambda: list(client.list_metric_descriptors(request={"name": project, "filter": f'metric.type="{kind}"'})), 1
+        )
+        assert described.description == "share of right answers"
         now = int(time.time())
         series = monitoring_v3.TimeSeries(
             metric={"type": kind, "labels": {"task": "vision"}},

@@ -176,3 +176,30 @@ def test_a_snapshot_brings_a_backlog_back(place: Place, publisher: Any, subscrib
         assert (again.message.data, again.message.message_id) == (b"kept", first.message.message_id)
     finally:
         subscriber.delete_snapshot(snapshot=name)
+
+
+@calls("pubsub.projects.subscriptions.modifyPushConfig", "pubsub.projects.subscriptions.pull")
+def test_a_subscription_that_pushes_cannot_be_pulled_until_it_pushes_no_more(
+    place: Place, publisher: Any, subscriber: Any, topic: str, subscription: str
+) -> None:
+    """https://cloud.google.com/pubsub/docs/create-push-subscription#changing_push_configuration"""
+    from google.api_core import exceptions
+
+    pull = {"subscription": subscription, "max_messages": 1}
+    subscriber.modify_push_config(subscription=subscription, push_config={"push_endpoint": "https://example.com/push"})
+    assert subscriber.get_subscription(subscription=subscription).push_config.push_endpoint == "https://example.com/push"
+    with pytest.raises(exceptions.FailedPrecondition):
+        subscriber.pull(request=pull)
+    subscriber.modify_push_config(subscription=subscription, push_config={})
+    publisher.publish(topic, b"pulled").result(timeout=60)
+    assert subscriber.pull(request=pull).received_messages[0].message.data == b"pulled"
+
+
+@calls("pubsub.projects.subscriptions.detach", "pubsub.projects.subscriptions.get")
+def test_a_detached_subscription_is_no_longer_its_topics(
+    place: Place, publisher: Any, subscriber: Any, topic: str, subscription: str
+) -> None:
+    """https://cloud.google.com/pubsub/docs/detach-subscriptions"""
+    publisher.detach_subscription(request={"subscription": subscription})
+    assert subscriber.get_subscription(subscription=subscription).detached
+    assert list(publisher.list_topic_subscriptions(topic=topic)) == []
