@@ -23,7 +23,7 @@ from emulator.resources import rule_of
 
 CALLED = Path(__file__).with_name("called.yaml")
 SOURCES = {
-    "clients": "the unmodified client libraries, in `tests/contract`",
+    "clients": "unmodified client libraries, and our own code by them, in tests that reach it through its gateway",
     "loop": "`make loop`",
     "terraform": "the google provider, as recorded from `make deploy` and `make destroy`",
 }

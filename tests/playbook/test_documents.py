@@ -10,7 +10,7 @@ from playbook import ROOT
 from playbook.__main__ import COMMANDS
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-LISTS = ("google-8.md", "policies.md")
+LISTS = ("emulator-coverage.md", "google-8.md", "policies.md")
 """Written by a command, for reading."""
 USES = [path for path in DOCUMENTS if path.name not in ("design.md", *LISTS)]
 """The design also speaks of what is planned."""
