@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from emulator import discovery, validation
+from emulator import validation
 from emulator.behaviours import STATUS_NAMES, Call, Json, Refusal, Response, on, route
 from emulator.behaviours.endpoints import ENDPOINTS, deployed_of
 from emulator.behaviours.models import find, is_generative
@@ -67,17 +67,6 @@ async def stream_raw_predict(call: Call, cloud: Cloud) -> Response:
     _check_size(call, REQUEST_BYTES)
     _check_host(call, cloud)
     return await _raw_predict(cloud, call.name, call.raw, call.headers.get("content-type", "application/json"), streams=True)
-
-
-@route(OWN_HOST, "POST", r"/v1/(?P<name>projects/[^:]+):explain", "aiplatform.endpoints.explain")
-async def dedicated_explain(call: Call, cloud: Cloud) -> Json:
-    """Explanations at a dedicated endpoint's own host."""
-    _check_size(call, DEDICATED_REQUEST_BYTES)
-    described = discovery.find("aiplatform", "POST", call.path.strip("/"))
-    if described is None:
-        raise Refusal(404, "NOT_FOUND", f"Method not found: POST https://{call.host}{call.path}")
-    body = validation.body(described[0], validation.parsed(call.raw), partial=False)
-    return await _explain(cloud, cloud.projects.by_id(call.params["name"]), body)
 
 
 @route(OWN_HOST, "POST", r"/v1/(?P<name>projects/[^:]+):(?P<verb>predict|rawPredict|streamRawPredict)", "aiplatform.endpoints.predict")

@@ -50,12 +50,6 @@ async def write_experiment(call: Call, cloud: Cloud) -> Json:
     return {}
 
 
-@on("aiplatform", f"{BOARDS}.experiments.runs.timeSeries.read")
-async def read(call: Call, cloud: Cloud) -> Json:
-    """All points of a time series."""
-    return {"timeSeriesData": _series(cloud, call.name)}
-
-
 @on("aiplatform", f"{BOARDS}.batchRead")
 async def batch_read(call: Call, cloud: Cloud) -> Json:
     """All points of several time series."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,22 @@ def test_a_record_of_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
     assert coverage.CALLED.read_bytes() == before
 
 
+def test_evidence_is_what_passed_on_google_cloud_and_nothing_else(tmp_path: Path) -> None:
+    def written(name: str, address: str, **outcomes: str) -> None:
+        calls = [{"method": f"storage.objects.{verb}", "outcome": outcome} for verb, outcome in outcomes.items()]
+        content = {"address": address, "started": f"{name}T10:00:00Z", "calls": calls}
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+
+    written("2026-11-01", "google", get="passed", list="failed", copy="skipped")
+    written("2026-11-02", "local", list="passed", copy="passed")
+    verified = coverage.days(tmp_path)
+    assert verified == {"storage.objects.get": "2026-11-01"}
+    rows = {row.method: row.evidence for row in coverage.methods({"storage": {"objects.list": ["loop"]}}, "storage", verified)}
+    assert rows["objects.get"] == "run on Google Cloud, 2026-11-01"
+    assert rows["objects.list"] == "accepted by the true provider or client"
+    assert rows["objects.copy"] == "valid by the published schema"
+
+
 def test_every_behaviour_is_called_by_a_client() -> None:
     assert coverage.uncalled(coverage.read()) == []
 
@@ -55,4 +72,6 @@ def test_a_behaviour_that_nobody_calls_is_found() -> None:
 
 def test_the_page_of_the_documentation_is_up_to_date() -> None:
     written = (ROOT / "docs" / "emulator-coverage.md").read_text(encoding="utf-8")
-    assert written == coverage.page(list(coverage.methods(coverage.read()))), "python -m emulator.coverage --markdown"
+    assert written == coverage.page(list(coverage.methods(coverage.read(), verified=coverage.days(coverage.EVIDENCE)))), (
+        "python -m emulator.coverage --markdown"
+    )

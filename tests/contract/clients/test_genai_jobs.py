@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 calls = pytest.mark.calls
 FLASH = next(model.id for model in catalogue().models if model.alias == "flash")
 LABELS = {"response_mime_type": "text/x.enum", "response_schema": {"type": "STRING", "enum": ["weather", "music"]}, "temperature": 0}
+LABELLED = {"responseMimeType": "text/x.enum", "responseSchema": LABELS["response_schema"], "temperature": 0}
+"""The same as a file has it."""
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +38,8 @@ def ended(get: Any, name: str) -> Any:
 @pytest.mark.timeout(7200)
 def test_requests_of_a_file_are_answered_in_a_batch(client: Any, place: Place, bucket: Any) -> None:
     """https://cloud.google.com/vertex-ai/generative-ai/docs/multimodal/batch-prediction-gemini"""
-    config = {"responseMimeType": "text/x.enum", "responseSchema": {"type": "STRING", "enum": ["weather", "music"]}, "temperature": 0}
     texts = ("It rained the whole day.", "They played the song again.")
-    lines = [{"request": {"contents": [{"role": "user", "parts": [{"text": text}]}], "generationConfig": config}} for text in texts]
+    lines = [{"request": {"contents": [{"role": "user", "parts": [{"text": text}]}], "generationConfig": LABELLED}} for text in texts]
     bucket.blob("genai/batch.jsonl").upload_from_string("\n".join(map(json.dumps, lines)))
     job = client.batches.create(model=FLASH, src=place.uri("genai/batch.jsonl"), config={"dest": place.uri("genai/answers")})
     job = ended(client.batches.get, job.name)
@@ -50,6 +51,18 @@ def test_requests_of_a_file_are_answered_in_a_batch(client: Any, place: Place, b
         for one in answers
     }
     assert found == {texts[0]: "weather", texts[1]: "music"}
+    client.batches.delete(name=job.name)
+
+
+@calls("aiplatform.projects.locations.batchPredictionJobs.cancel")
+@pytest.mark.timeout(3600)
+def test_a_batch_is_cancelled(client: Any, place: Place, bucket: Any) -> None:
+    """https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.batchPredictionJobs/cancel"""
+    line = json.dumps({"request": {"contents": [{"role": "user", "parts": [{"text": "It rained."}]}], "generationConfig": LABELLED}})
+    bucket.blob("genai/cancelled.jsonl").upload_from_string("\n".join([line] * 2000))
+    job = client.batches.create(model=FLASH, src=place.uri("genai/cancelled.jsonl"), config={"dest": place.uri("genai/cancelled")})
+    client.batches.cancel(name=job.name)
+    assert ended(client.batches.get, job.name).state.name == "JOB_STATE_CANCELLED"
     client.batches.delete(name=job.name)
 
 
@@ -105,3 +118,22 @@ def test_a_model_is_tuned_and_answers_at_its_endpoint(client: Any, vertex: Any, 
     finally:
         vertex.Endpoint(job.tuned_model.endpoint).delete(force=True)
         vertex.Model(job.tuned_model.model).delete()
+
+
+@calls("aiplatform.projects.locations.tuningJobs.cancel")
+@pytest.mark.timeout(3600)
+def test_a_tuning_is_cancelled(client: Any, place: Place, bucket: Any) -> None:
+    """https://cloud.google.com/vertex-ai/generative-ai/docs/models/gemini-use-supervised-tuning#cancel-tuning-job"""
+    lines = [
+        {"contents": [{"role": "user", "parts": [{"text": f"Play song {at}."}]}, {"role": "model", "parts": [{"text": label}]}]}
+        for at in range(500)
+        for label in ("music", "weather")
+    ]
+    bucket.blob("genai/cancelled-tuning.jsonl").upload_from_string("\n".join(map(json.dumps, lines)))
+    job = client.tunings.tune(
+        base_model=FLASH,
+        training_dataset={"gcs_uri": place.uri("genai/cancelled-tuning.jsonl")},
+        config={"tuned_model_display_name": place.name("cancelled"), "epoch_count": 1},
+    )
+    client.tunings.cancel(name=job.name)
+    assert ended(client.tunings.get, job.name).state.name == "JOB_STATE_CANCELLED"
