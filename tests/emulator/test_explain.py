@@ -184,18 +184,6 @@ def test_an_instance_that_does_not_fit_its_specification_is_a_clients_mistake(lo
     assert (status, "othing was explained" in answer["error"]["message"]) == (400, True), answer
 
 
-def test_a_dedicated_endpoint_explains_at_its_own_host_and_holds_requests_to_their_schema(local: Local) -> None:
-    model, _ = uploaded(local, FORMULA="{'score': a}")
-    name = local.call("POST", "endpoints", {"displayName": "own", "dedicatedEndpointEnabled": True})[1]["response"]["name"]
-    body = {"deployedModel": {"model": model, "explanationSpec": specification({"a": {}})}, "trafficSplit": {"0": 100}}
-    assert "response" in local.call("POST", f"{name}:deployModel", body)[1]
-    host = local.call("GET", name)[1]["dedicatedEndpointDns"]
-    status, answer = local.call("POST", f"/v1/{name}:explain", {"instances": [{"a": 2}]}, host=host)
-    assert (status, answer["explanations"][0]["attributions"][0]["featureAttributions"]) == (200, {"a": 2.0})
-    for wrong in ({}, {"instances": 1}, {"instances": [{"a": 2}], "explanationSpecOverride": [1]}):
-        assert local.call("POST", f"/v1/{name}:explain", wrong, host=host)[0] == 400
-
-
 def test_a_deployed_model_that_is_named_explains_whatever_the_traffic_is(local: Local) -> None:
     name = served(local, "{'score': a}", specification({"a": {}}))
     model, _ = uploaded(local, FORMULA="{'score': 2 * a}")
