@@ -70,6 +70,13 @@ def test_a_behaviour_that_nobody_calls_is_found() -> None:
     assert "storage.objects.compose" in coverage.uncalled(called)
 
 
+def test_the_local_google_cloud_stays_below_a_third_of_the_code() -> None:
+    rooms = ("bench", "emulator", "environments", "infra", "ml", "pipelines", "playbook", "releases", "serving", "tests")
+    sizes = {room: sum(len(path.read_bytes().splitlines()) for path in (ROOT / room).rglob("*.py")) for room in rooms}
+    assert all(sizes.values())
+    assert sizes["emulator"] / sum(sizes.values()) < 1 / 3, sizes
+
+
 def test_the_page_of_the_documentation_is_up_to_date() -> None:
     written = (ROOT / "docs" / "emulator-coverage.md").read_text(encoding="utf-8")
     assert written == coverage.page(list(coverage.methods(coverage.read(), verified=coverage.days(coverage.EVIDENCE)))), (
