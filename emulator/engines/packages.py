@@ -6,6 +6,7 @@ known, and what they depend on is not installed: a package runs with what is ins
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -62,9 +63,15 @@ def _unpack_source(archive: Path, uri: str, folder: Path) -> None:
             size = _measured(uri, size + member.size)
             if member.isdir() or not name.parts:
                 continue
-            if not member.isfile():
+            if ".." in name.parts or name.is_absolute():
+                raise _refused(uri, f"{member.name} leaves its folder")
+            content = tar.extractfile(member) if member.isfile() else None
+            if content is None:
                 raise _refused(uri, f"{member.name} is a link or a device")
-            tar.extract(member.replace(name=str(name), deep=False), folder, filter="data")
+            # Nothing but plain files was written, so that no part of the path can be a link.
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            with content, (folder / name).open("wb") as file:
+                shutil.copyfileobj(content, file)
 
 
 def _unpack_wheel(archive: Path, uri: str, folder: Path) -> None:

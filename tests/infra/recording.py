@@ -34,7 +34,7 @@ GIVEN = {
     *CHANGEABLE, "id", "uid", "uniqueId", "oauth2ClientId", "createTime", "updateTime", "creationTimestamp", "timeCreated", "updated",
     "creationTime", "lastModifiedTime", "generation", "metageneration", "selfLink", "selfLinkWithId", "generatedId", "creationRecord",
     "mutationRecord", "mutationRecords", "generateTime", "projectNumber", "nextRotationTime", "userUpdateTime", "resourceName",
-    "mediaLink", "timeFinalized", "timeStorageClassUpdated", "_file",
+    "mediaLink", "timeFinalized", "effectiveTime", "timeStorageClassUpdated", "_file",
 }  # fmt: skip
 """What the server writes anew at each run."""
 NOT_KEPT = {"operations", "uploads", "principals", "bigquery-rows", "log-entries"}
