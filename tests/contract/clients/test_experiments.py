@@ -20,7 +20,8 @@ def experiment(vertex: Any, place: Place) -> Iterator[str]:
     """An experiment with a TensorBoard behind it."""
     name = place.name("experiment")
     board = vertex.Tensorboard.create(display_name=place.name("board"), labels=dict(place.labels))
-    vertex.init(experiment=name, experiment_tensorboard=board.resource_name)
+    # Without its project, `init` would choose REST for every later call of this process.
+    vertex.init(project=place.project, location=place.region, experiment=name, experiment_tensorboard=board.resource_name)
     yield name
     vertex.Experiment(name).delete(delete_backing_tensorboard_runs=True)
     board.delete()
