@@ -32,7 +32,7 @@ async def delete_zone(call: Call, cloud: Cloud) -> Json | Response:
     """A zone with records of its owner's is kept."""
     left = [row for row in _records(cloud, call.name) if row.get("type") not in OWN]
     if left:
-        message = f"The resource '{call.name}' still contains records, e.g. {left[0]['name']} {left[0]['type']}. Delete them first."
+        message = f"The resource '{call.name}' still contains records, e.g. {left[0].get('name')} {left[0].get('type')}. Delete them first."
         raise Refusal(400, "FAILED_PRECONDITION", message, reason="containerNotEmpty")
     return await cloud.resources.default(call)
 

@@ -71,6 +71,7 @@ def loop(environment: str, emulator: bool, data: Sequence[Path], state: Path, ou
             imported.result()
             _images(result)
             logging.disable(logging.INFO)  # the libraries' own progress; ours says the same in a line
+            _settled(result)
             _models(result, ingested.result(), state / "loop" / environment)
     except BaseException as error:
         result.failure = (str(error) or "interrupted").strip()
@@ -109,6 +110,20 @@ def _images(result: Result) -> None:
         digests, new = images.build(Clients(result.names))
         outcome.status = "done" if new else "cached"
         outcome.detail = f"{len(digests)} images of source {images.source()[:12]}" + ("" if new else ", which were built before")
+
+
+def _settled(result: Result) -> None:
+    """Let retrainings end that an earlier loop has left at work: they move the traffic that this one begins with."""
+    from environments.clients import Clients
+    from pipelines import runs
+    from pipelines.definitions import retraining
+
+    vertex, names = Clients(result.names).vertex(), {result.names.name(f"{retraining.NAME}-{task.name}") for task in tasks().tasks}
+    unended = 'state="PIPELINE_STATE_RUNNING" OR state="PIPELINE_STATE_PENDING"'
+    if left := [job for job in vertex.PipelineJob.list(filter=unended) if job.display_name in names]:
+        with result.record.step("earlier retrainings") as outcome:
+            runs.wait(left)
+            outcome.detail = f"{len(left)} of an earlier loop ended: {', '.join(runs.state(job).lower() for job in left)}"
 
 
 def _page(clients: Clients) -> None:

@@ -383,11 +383,17 @@ def test_a_job_that_a_stop_cut_off_goes_on_where_it_stood(local: "Local", tmp_pa
         with dsl.ParallelFor([1, 2]) as item:
             add(a=item, b=made.output)
         fail(message="before").set_caching_options(False)
+        glue(a="known", b=" before")
         sleep(path=path).set_caching_options(False)
 
+    @dsl.pipeline
+    def cached() -> None:
+        glue(a="known", b=" before")
+
+    run(local, specification(cached, tmp_path))
     spec = specification(interrupted, tmp_path)
     started, ran = tmp_path / "started", tmp_path / "ran"
-    ended_before = ("once", "for-loop-2.for-loop-2-1.add", "fail")
+    ended_before = ("once", "for-loop-2.for-loop-2-1.add", "fail", "glue")
 
     async def work() -> str:
         name = await submitted(local, spec, {"path": str(started), "log": str(ran)})
@@ -415,6 +421,7 @@ def test_a_job_that_a_stop_cut_off_goes_on_where_it_stood(local: "Local", tmp_pa
     after = tasks(local.call("GET", name)[1])
     assert job["state"] == "PIPELINE_STATE_CANCELLED"
     assert ran.read_text() == "ran ", "a step that has ended does not run again"
+    assert (after["glue"]["state"], output(job, "glue")) == ("SKIPPED", "known before")
     for path in ended_before:
         assert after[path] == before[path], "what had ended is as it was: identity, times, state, error, outputs"
     assert after["sleep"]["taskId"] == before["sleep"]["taskId"]

@@ -100,6 +100,8 @@ class Steps:
         key = self.cache.key(container, component, task.inputs) if spec.get("cachingOptions", {}).get("enableCache") else ""
         if key and (known := self.cache.get(key)):
             self.ahead.pop(component["executorLabel"], None)
+            # What is told of a task that has ended holds its outputs.
+            task.outputs = known
             enter(task, "SKIPPED")
             return known
         enter(task, "RUNNING")
