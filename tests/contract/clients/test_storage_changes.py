@@ -151,3 +151,16 @@ def test_parts_of_a_file_go_up_side_by_side_and_signed_addresses_write_and_delet
     session = bucket.blob("storage/never").create_resumable_upload_session(size=10)
     assert requests.delete(session, timeout=30).status_code == 499
     assert not bucket.blob("storage/signed").exists()
+
+
+@calls("storage.objects.get")
+def test_an_upload_that_is_cancelled_leaves_nothing_and_takes_nothing_more(bucket: Any) -> None:
+    """https://cloud.google.com/storage/docs/performing-resumable-uploads#cancel-upload"""
+    from google.auth.transport.requests import AuthorizedSession
+
+    blob = bucket.blob("changes/cancelled.txt")
+    session = AuthorizedSession(bucket.client._credentials)
+    address = blob.create_resumable_upload_session(size=1 << 20)
+    assert session.delete(address, headers={"Content-Length": "0"}).status_code == 499
+    assert session.put(address, data=b"late", headers={"Content-Range": "bytes 0-3/4"}).status_code in (404, 410, 499)
+    assert not blob.exists()
