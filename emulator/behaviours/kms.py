@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from emulator.behaviours import Call, Json, Refusal, Response, completes, defaults, on
+from emulator.behaviours import Call, Json, Refusal, completes, defaults, on, refuses
 from emulator.clock import duration, now, read, written
 from emulator.engines.clockwork import fires
 
@@ -130,15 +130,13 @@ async def restore(call: Call, cloud: Cloud) -> Json:
     return _save(cloud, {**version, "state": "DISABLED"})
 
 
-@on(SERVICE, "projects.locations.keyRings.delete", f"{KEYS}.delete", f"{VERSIONS}.delete")
-async def delete(call: Call, cloud: Cloud) -> Json | Response:
-    """A ring goes after its keys, a key after its versions, a version after its material."""
-    state = cloud.resources.load(call).get("state", "DESTROYED")
-    left = [name for name, _ in cloud.store.of(SERVICE).under(call.name)]
-    if left or state != "DESTROYED":
-        why = f"it still holds '{left[0]}'" if left else f"it is in state {state}"
-        raise Refusal(400, "FAILED_PRECONDITION", f"'{call.name}' was not deleted: {why}. Delete what is below it, or destroy it, first.")
-    return await cloud.resources.default(call)
+refuses(
+    SERVICE,
+    "projects.locations.keyRings.delete",
+    f"{KEYS}.delete",
+    f"{VERSIONS}.delete",
+    because="Key rings, keys and versions stay: the local Google Cloud deletes none of them. Destroy the versions, or use new names.",
+)
 
 
 def check_enabled(version: Json) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from emulator.access.policies import POLICIES
-from emulator.behaviours import Call, Json, Refusal, Response, on, route
+from emulator.behaviours import Call, Json, Refusal, Response, on, refuses, route
 from emulator.operations import GLANCE_SECONDS
 from emulator.projects import ENABLED_AT_BIRTH, project_number
 from emulator.quotas import of_vertex
@@ -98,12 +98,12 @@ async def update(call: Call, cloud: Cloud) -> Json:
     return _v1(changed) if call.version == "v1" else cloud.operations.done(call, _v3(changed), "Project")
 
 
-@on("cloudresourcemanager", "projects.delete", "projects.undelete")
-async def delete(call: Call, cloud: Cloud) -> Json:
-    """A deleted project refuses all calls; its id is never free again."""
-    state = "DELETE_REQUESTED" if call.verb == "delete" else "ACTIVE"
-    changed = cloud.projects.keep(call.project, {**cloud.projects.get(call.project), "state": state})
-    return {} if call.version == "v1" else cloud.operations.done(call, _v3(changed), "Project")
+refuses(
+    "cloudresourcemanager",
+    "projects.delete",
+    "projects.undelete",
+    because="The local Google Cloud deletes no project. Delete what is in it, or begin with an empty state folder.",
+)
 
 
 @on("serviceusage", "services.get", "services.enable", "services.disable")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from emulator import identity
-from emulator.behaviours import Call, Json, Response, on, route
+from emulator.behaviours import Call, Json, on, route
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -54,9 +54,3 @@ async def identity_token(call: Call, cloud: Cloud) -> Json:
 
 def _account(call: Call) -> str:
     return call.name.rpartition("/")[2]
-
-
-@route(r"iamcredentials\.googleapis\.com", "GET", r"/v1/projects/[^/]+/serviceAccounts/[^/]+/allowedLocations")
-async def allowed_locations(call: Call, cloud: Cloud) -> Response:
-    """Trust boundaries: none."""
-    return Response.of({"locations": [], "encodedLocations": "0x0"})

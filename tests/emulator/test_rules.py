@@ -316,15 +316,6 @@ def test_a_field_that_has_a_method_of_its_own_is_set_by_it(local: Cloud) -> None
     assert local.call("GET", f"{base}/global/targetHttpsProxies/proxy", host=host)[1]["urlMap"] == "b"
 
 
-def test_a_key_is_not_deleted_while_it_has_versions(local: Cloud) -> None:
-    host, rings = "cloudkms.googleapis.com", f"/v1/{local.location}/keyRings"
-    local.call("POST", f"{rings}?keyRingId=kept", {}, host=host)
-    local.call("POST", f"{rings}/kept/cryptoKeys?cryptoKeyId=key", {}, host=host)
-    for name in ("kept", "kept/cryptoKeys/key", "kept/cryptoKeys/key/cryptoKeyVersions/1"):
-        status, answer = local.call("DELETE", f"{rings}/{name}", host=host)
-        assert (status, answer["error"]["status"]) == (400, "FAILED_PRECONDITION")
-
-
 def test_one_network_more_than_the_quota_is_refused(local: Cloud) -> None:
     host, base = "compute.googleapis.com", "/compute/v1/projects/acme-crowded"
     made = [local.call("POST", f"{base}/global/networks", {"name": f"network-{number}"}, host=host) for number in range(6)]
