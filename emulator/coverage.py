@@ -30,8 +30,10 @@ SOURCES = {
     "terraform": "the google provider, as recorded from `make deploy` and `make destroy`",
 }
 METHODS = """
-select distinct json_extract(line, '$.method') from logs where resource = ? and json_valid(line) and json_extract(line, '$.status') < 400
+select distinct json_extract(line, '$.method') from logs
+where resource = ? and json_valid(line) and (json_extract(line, '$.status') < 400 or json_extract(line, '$.status') = 499)
 """
+"""A client that gives an upload up is answered 499, and content with it."""
 BEHAVES, BY_RULE, REFUSED = "behaves", "by rule", "not emulated"
 LEVELS = {
     BEHAVES: "has code of its own, which computes what the method promises",

@@ -316,6 +316,15 @@ def test_a_field_that_has_a_method_of_its_own_is_set_by_it(local: Cloud) -> None
     assert local.call("GET", f"{base}/global/targetHttpsProxies/proxy", host=host)[1]["urlMap"] == "b"
 
 
+def test_a_key_is_never_deleted_with_what_it_has_encrypted(local: Cloud) -> None:
+    host, rings = "cloudkms.googleapis.com", f"/v1/{local.location}/keyRings"
+    local.call("POST", f"{rings}?keyRingId=kept", {}, host=host)
+    local.call("POST", f"{rings}/kept/cryptoKeys?cryptoKeyId=key", {}, host=host)
+    for name in ("kept", "kept/cryptoKeys/key", "kept/cryptoKeys/key/cryptoKeyVersions/1"):
+        assert local.call("DELETE", f"{rings}/{name}", host=host)[0] == 400
+        assert local.call("GET", f"{rings}/{name}", host=host)[0] == 200
+
+
 def test_one_network_more_than_the_quota_is_refused(local: Cloud) -> None:
     host, base = "compute.googleapis.com", "/compute/v1/projects/acme-crowded"
     made = [local.call("POST", f"{base}/global/networks", {"name": f"network-{number}"}, host=host) for number in range(6)]
