@@ -1,4 +1,4 @@
-"""`playbook emulator start|status|stop|coverage`: the local Google Cloud by itself, for whoever wants to use it without the rest."""
+"""`playbook emulator start|status|stop|lifecycle|coverage`: the local Google Cloud by itself, for whoever wants no more than that."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STOP_SECONDS = 30
 
 def add(commands: Subparsers) -> None:
     """Declare the commands."""
-    parser = commands.add_parser("emulator", help="the local Google Cloud by itself: start, status, stop, coverage")
+    parser = commands.add_parser("emulator", help="the local Google Cloud by itself: start, status, stop, lifecycle, coverage")
     verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def verb(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -31,7 +31,12 @@ def add(commands: Subparsers) -> None:
     started = verb("start", start, "run it in the foreground until Ctrl-C")
     started.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
     started.add_argument("--enforce", action="store_true", help="refuse calls for which the caller was granted no permission")
-    for one in (started, verb("status", status, "say whether it runs, and how to reach it"), verb("stop", stop, "end the one that runs")):
+    others = (
+        verb("status", status, "say whether it runs, and how to reach it"),
+        verb("stop", stop, "end the one that runs"),
+        verb("lifecycle", lifecycle, "have it follow the lifecycle rules of its buckets now, which it does daily"),
+    )
+    for one in (started, *others):
         one.add_argument("--state", type=Path, default=None, help="folder with all of its state (default: .playbook/emulator)")
     covered = verb("coverage", coverage, "print what answers each method of each API, and who of this repository calls it")
     covered.add_argument("--api", default="", help="every method of one API, e.g. storage")
@@ -82,6 +87,20 @@ def stop(arguments: argparse.Namespace) -> int:
     finally:
         os.close(ended)
     print(f"The local Google Cloud on {state} has ended; its state stays.")
+    return 0
+
+
+def lifecycle(arguments: argparse.Namespace) -> int:
+    """Have the rules of all buckets followed now."""
+    from playbook import PlaybookError
+    from playbook.address import FOLDER, running
+
+    state = arguments.state or FOLDER
+    found = running(state)
+    if found is None:
+        raise PlaybookError(f"No local Google Cloud runs on {state}, so no rule was followed. It follows them when it starts.")
+    os.kill(found["pid"], signal.SIGUSR1)
+    print(f"The rules are being followed. What they do stands in the log 'lifecycle': {found['console']}logs?resource=lifecycle")
     return 0
 
 

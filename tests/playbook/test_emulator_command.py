@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from playbook import ROOT
 from playbook.address import running
+from tests.conftest import running_emulator
 
 COMMAND = [sys.executable, "-m", "playbook", "emulator"]
 
@@ -36,6 +38,28 @@ def test_it_is_started_found_and_ended(tmp_path: Path) -> None:
         assert process.wait(30) == 0
     assert running(tmp_path) is None
     assert said("stop", *where)[0] == 0
+
+
+def test_lifecycle_rules_are_followed_on_demand(tmp_path: Path) -> None:
+    code = """
+import subprocess, sys
+from google.cloud import storage
+bucket = storage.Client().bucket("acme-aging")
+bucket.add_lifecycle_delete_rule(matches_prefix=["old/"], age=0)
+bucket.create(location="europe-west4")
+for name in ("old/a", "new/a"):
+    bucket.blob(name).upload_from_string(name)
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+while bucket.blob("old/a").exists():
+    pass
+print([blob.name for blob in bucket.list_blobs()])
+"""
+    with running_emulator(tmp_path) as described:
+        variables = {**os.environ, **described["environment"], "GOOGLE_CLOUD_PROJECT": "acme-test"}
+        command = [sys.executable, "-c", code, *COMMAND, "lifecycle", "--state", str(tmp_path)]
+        ended = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.stdout == "['new/a']\n", ended.stderr
+    assert said("lifecycle", "--state", str(tmp_path))[0] == 1
 
 
 def test_coverage_lists_what_answers_each_method() -> None:
