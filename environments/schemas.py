@@ -39,7 +39,9 @@ def described(model: type[BaseModel]) -> dict[str, Any]:
     Pydantic would do it as well, but reads the source of every model whenever one is imported, which each pipeline step would pay for.
     """
     schema = model.model_json_schema()
-    classes = {found.__name__: found for found in (model, *_descendants(Strict))}
+    # Another room may have a model of the same name: the nearer one is meant.
+    known = sorted(_descendants(Strict), key=lambda found: found.__module__ == model.__module__)
+    classes = {found.__name__: found for found in (*known, model)}
     definitions = {model.__name__: schema, **schema.get("$defs", {})}
     for name in definitions.keys() & classes.keys():
         for attribute, text in _docstrings(classes[name]).items():
