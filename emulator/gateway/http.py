@@ -90,8 +90,10 @@ async def _request(
         headers[name.strip().lower()] = value.strip()
     path, _, query = target.partition("?")
     named = headers.get("host", host).partition(":")[0]
-    filed = spool if takes_files(http, named, path) else None
     size = bodies.length(headers)
+    # Which route answers is looked up once more, so only for a body to which it matters.
+    matters = size is None or size > bodies.MEMORY_BYTES or "content-encoding" in headers
+    filed = spool if matters and takes_files(http, named, path) else None
     bodies.admit(size or 0, filed)
     if headers.get("expect", "").lower() == "100-continue":
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
